@@ -1,0 +1,210 @@
+# libimgrec: library, command, tests.  `make help` lists what can be made.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC ?= cc
+CXX ?= c++
+CFLAGS ?= -O2 -g
+BUILD ?= build
+PYTHON ?= python3
+
+# gzip-packed data sets need zlib; WITH_ZLIB=0 leaves it out.
+WITH_ZLIB ?= 1
+
+part = $(shell sed -n 's/^\#define IMGREC_VERSION_$(1) //p' \
+	include/imgrec/version.h)
+MAJOR := $(call part,MAJOR)
+VERSION := $(MAJOR).$(call part,MINOR).$(call part,PATCH)
+SONAME := libimgrec.so.$(MAJOR)
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+POSIX := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
+COMMON := -std=c11 $(POSIX) -Iinclude $(WARNINGS) -MMD -MP
+LIBS := -lm -pthread
+ifeq ($(WITH_ZLIB),1)
+COMMON += -DIMGREC_HAVE_ZLIB
+LIBS += -lz
+endif
+# Identical bits rest on these two: no fused or reordered arithmetic.
+LIB_FLAGS := $(COMMON) -Ilib -fPIC -fvisibility=hidden -ffp-contract=off \
+	-fno-fast-math
+
+# One table of kernels for each instruction set, all from isa.c.
+ISAS := scalar
+ISA_FLAGS_scalar :=
+ISA_FLAGS_avx2 := -mavx2 -mfma
+ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma \
+	-mprefer-vector-width=512
+ifeq ($(MACHINE),x86_64)
+ISAS += avx2 avx512
+endif
+
+TEMPLATES := $(wildcard lib/kernels/*_tmpl.c) lib/kernels/isa.c
+LIB_SRC := $(filter-out $(TEMPLATES),$(wildcard lib/*.c lib/*/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) \
+	$(ISAS:%=$(BUILD)/lib/kernels/isa_%.o)
+CMD_SRC := $(wildcard src/*.c)
+CMD_OBJ := $(CMD_SRC:%.c=$(BUILD)/%.o)
+TEST_SRC := $(wildcard tests/test_*.c)
+TESTS := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+REPLAYS := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/replay_%)
+
+STATIC := $(BUILD)/libimgrec.a
+SHARED := $(BUILD)/libimgrec.so.$(VERSION)
+
+.PHONY: all
+all: $(STATIC) $(SHARED) $(BUILD)/imgrec $(BUILD)/imgrec.pc ## library and command
+
+$(STATIC): $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(SHARED): $(LIB_OBJ) lib/imgrec.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) \
+		-Wl,--version-script=lib/imgrec.map -Wl,--no-undefined \
+		-o $@ $(LIB_OBJ) $(LIBS)
+	ln -sf $(notdir $@) $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $(BUILD)/libimgrec.so
+
+$(BUILD)/imgrec: $(CMD_OBJ) $(STATIC)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/imgrec.pc: imgrec.pc.in include/imgrec/version.h
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBS_PRIVATE@|$(LIBS)|' $< > $@
+
+$(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
+	@mkdir -p $(@D)
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(ISA_FLAGS_$*) -DIMGREC_ISA=$* -c -o $@ $<
+
+$(BUILD)/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(LIB_FLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(CFLAGS) -c -o $@ $<
+
+# ---- Tests -------------------------------------------------------------------
+
+$(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) -Wno-conversion -Ilib -Itests $(CFLAGS) $(LDFLAGS) \
+		-o $@ $< $(STATIC) -lcmocka $(LIBS)
+
+# Each fuzz target as a program that replays files.
+$(BUILD)/tests/replay_%: tests/fuzz/%.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) -Ilib -DIMGREC_FUZZ_STANDALONE $(CFLAGS) $(LDFLAGS) \
+		-o $@ $< $(STATIC) $(LIBS)
+
+.PHONY: tests
+tests: all $(TESTS) $(REPLAYS) ## build the tests without running them
+
+.PHONY: check
+check: tests ## build and run all tests
+	sh tests/run.sh $(BUILD)
+
+.PHONY: check-asan check-ubsan check-tsan check-valgrind
+check-asan: ## tests of the library under AddressSanitizer
+	$(MAKE) BUILD=$(BUILD)/asan \
+		CFLAGS='-O1 -g -fsanitize=address -fno-omit-frame-pointer' \
+		check-units
+check-ubsan: ## ... under UndefinedBehaviorSanitizer
+	$(MAKE) BUILD=$(BUILD)/ubsan CFLAGS='-O1 -g -fsanitize=undefined \
+		-fno-sanitize-recover=all' check-units
+check-tsan: ## ... under ThreadSanitizer
+	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g -fsanitize=thread' check-units
+check-valgrind: ## ... under valgrind (its CPU has no AVX-512)
+	$(MAKE) tests
+	RUNNER='valgrind -q --error-exitcode=9 --leak-check=full' \
+		sh tests/run.sh $(BUILD) units
+
+.PHONY: check-units
+check-units: all $(TESTS) $(REPLAYS)
+	sh tests/run.sh $(BUILD) units
+
+.PHONY: check-abi
+check-abi: $(SHARED) ## exported symbols against tests/abi/
+	nm -D --defined-only $(SHARED) | awk '$$2 == "T" { print $$3 }' | \
+		sed 's/@.*//' | sort > $(BUILD)/symbols.txt
+	diff tests/abi/symbols.txt $(BUILD)/symbols.txt
+
+.PHONY: demo
+demo: all ## train on real images, recognise some, show them
+	sh scripts/demo.sh $(BUILD)
+
+.PHONY: bench
+bench: $(BUILD)/bench_step ## time forward and training steps of the presets
+	$(BUILD)/bench_step
+
+$(BUILD)/bench_step: bench/bench_step.c $(STATIC)
+	$(CC) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIBS)
+
+# ---- Form --------------------------------------------------------------------
+
+C_FILES = $(shell git ls-files --cached --others --exclude-standard \
+	'*.c' '*.h' '*.cpp')
+
+.PHONY: lint
+lint: ## format, floors, names, sizes, headers
+	clang-format --dry-run --Werror $(C_FILES)
+	$(PYTHON) scripts/lint.py
+	sh tests/header/check.sh
+
+.PHONY: format
+format: ## put every C file into form
+	clang-format -i $(C_FILES)
+
+# ---- Install -----------------------------------------------------------------
+
+.PHONY: install
+install: all ## into DESTDIR/PREFIX
+	install -d $(DESTDIR)$(PREFIX)/include/imgrec \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin \
+		$(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 include/imgrec/*.h $(DESTDIR)$(PREFIX)/include/imgrec
+	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libimgrec.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBS_PRIVATE@|$(LIBS)|' imgrec.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/imgrec.pc
+	install -m 755 $(BUILD)/imgrec $(DESTDIR)$(PREFIX)/bin
+	install -m 644 docs/imgrec.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+.PHONY: uninstall
+uninstall: ## take away what install put there
+	rm -f $(DESTDIR)$(PREFIX)/include/imgrec/imgrec.h \
+		$(DESTDIR)$(PREFIX)/include/imgrec/version.h \
+		$(DESTDIR)$(PREFIX)/lib/libimgrec.a \
+		$(DESTDIR)$(PREFIX)/lib/libimgrec.so* \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig/imgrec.pc \
+		$(DESTDIR)$(PREFIX)/bin/imgrec \
+		$(DESTDIR)$(PREFIX)/share/man/man1/imgrec.1
+	-rmdir $(DESTDIR)$(PREFIX)/include/imgrec
+
+.PHONY: dist
+dist: ## a tar of what git has
+	@mkdir -p $(BUILD)
+	git archive --prefix=imgrec-$(VERSION)/ -o $(BUILD)/imgrec-$(VERSION).tar.gz \
+		HEAD
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | \
+		expand -t 24
+
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTS:=.d) $(REPLAYS:=.d) \
+	$(BUILD)/bench_step.d
