@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* All memory of a context: the host's hooks or malloc, counted and capped. */
+#include "base.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* In front of each block, as long as the alignment so as to keep it. */
+union header {
+  size_t total; /* of header and block, as the hook was asked for it */
+  char space[IMGREC__ALIGN];
+};
+
+/* From here on our own allocator asks for huge pages: the first touch of
+ * memory is four times as fast with them. */
+#define HUGE_BLOCK ((size_t)4 << 20)
+#define HUGE_PAGE  ((size_t)2 << 20)
+
+static void *default_alloc(void *user, size_t size, size_t align) {
+  (void)user;
+  if (size < HUGE_BLOCK)
+    return aligned_alloc(align, round_up(size, align));
+  size = round_up(size, HUGE_PAGE);
+  void *p = aligned_alloc(HUGE_PAGE, size);
+#ifdef MADV_HUGEPAGE
+  if (p != NULL)
+    (void)madvise(p, size, MADV_HUGEPAGE); /* only a wish */
+#endif
+  return p;
+}
+
+static void default_free(void *user, void *p, size_t size) {
+  (void)user;
+  (void)size;
+  free(p);
+}
+
+int imgrec__allocator_init(struct allocator *a, imgrec_alloc_fn alloc,
+                           imgrec_free_fn free_fn, void *user,
+                           uint64_t max_bytes) {
+  if ((alloc == NULL) != (free_fn == NULL))
+    return IMGREC_ERR_ARGUMENT;
+  *a = (struct allocator){.alloc = alloc != NULL ? alloc : default_alloc,
+                          .free = free_fn != NULL ? free_fn : default_free,
+                          .user = user,
+                          .max_bytes = max_bytes};
+  return pthread_mutex_init(&a->lock, NULL) == 0 ? IMGREC_OK
+                                                 : IMGREC_ERR_MEMORY;
+}
+
+void imgrec__allocator_destroy(struct allocator *a) {
+  pthread_mutex_destroy(&a->lock);
+}
+
+void imgrec__allocator_move(struct allocator *to, struct allocator *from) {
+  static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_destroy(&from->lock);
+  *to = *from;
+  to->lock = fresh;
+}
+
+/* With the lock held. */
+static void *alloc_locked(struct allocator *a, size_t total) {
+  uint64_t cap = a->max_bytes;
+  a->capped = cap != 0 && (total > cap || a->used > cap - total);
+  void *p = a->capped ? NULL : a->alloc(a->user, total, IMGREC__ALIGN);
+  if (p == NULL)
+    return NULL;
+  assert((uintptr_t)p % IMGREC__ALIGN == 0);
+  a->used += total;
+  if (a->used > a->peak)
+    a->peak = a->used;
+  return p;
+}
+
+static void *fail_oversize(struct allocator *a) {
+  pthread_mutex_lock(&a->lock);
+  a->capped = a->max_bytes != 0;
+  pthread_mutex_unlock(&a->lock);
+  return NULL;
+}
+
+/* Leaves room for rounding up by whoever allocates. */
+#define LARGEST ((size_t)PTRDIFF_MAX - HUGE_BLOCK)
+
+void *imgrec__alloc(struct allocator *a, size_t size) {
+  if (size > LARGEST)
+    return fail_oversize(a);
+  size_t total = sizeof(union header) + max_size(size, 1);
+  pthread_mutex_lock(&a->lock);
+  union header *h = alloc_locked(a, total);
+  pthread_mutex_unlock(&a->lock);
+  if (h == NULL)
+    return NULL;
+  h->total = total;
+  return h + 1;
+}
+
+void *imgrec__alloc_zero(struct allocator *a, size_t size) {
+  void *p = imgrec__alloc(a, size);
+  if (p != NULL)
+    memset(p, 0, size);
+  return p;
+}
+
+void *imgrec__alloc_array(struct allocator *a, size_t count, size_t size) {
+  if (size != 0 && count > SIZE_MAX / size)
+    return fail_oversize(a);
+  return imgrec__alloc(a, count * size);
+}
+
+void *imgrec__realloc(struct allocator *a, void *p, size_t size) {
+  void *next = imgrec__alloc(a, size);
+  if (next == NULL || p == NULL)
+    return next;
+  size_t old = ((union header *)p - 1)->total - sizeof(union header);
+  memcpy(next, p, min_size(old, size));
+  imgrec__free(a, p);
+  return next;
+}
+
+void imgrec__free(struct allocator *a, void *p) {
+  if (p == NULL)
+    return;
+  union header *h = (union header *)p - 1;
+  size_t total = h->total;
+  pthread_mutex_lock(&a->lock);
+  assert(a->used >= total);
+  a->used -= total;
+  a->free(a->user, h, total);
+  pthread_mutex_unlock(&a->lock);
+}
+
+char *imgrec__strndup(struct allocator *a, const char *s, size_t n) {
+  char *copy = n < LARGEST ? imgrec__alloc(a, n + 1) : fail_oversize(a);
+  if (copy == NULL)
+    return NULL;
+  memcpy(copy, s, n);
+  copy[n] = '\0';
+  return copy;
+}
+
+char *imgrec__strdup(struct allocator *a, const char *s) {
+  return imgrec__strndup(a, s, strlen(s));
+}
+
+int imgrec__fail_memory(struct error *e, const struct allocator *a,
+                        const char *what) {
+  if (!a->capped)
+    return imgrec__fail(e, IMGREC_ERR_MEMORY, "out of memory for %s", what);
+  return imgrec__fail(e, IMGREC_ERR_LIMIT,
+                      "%s would take the context beyond its max_bytes of %llu; "
+                      "%llu are in use",
+                      what, (unsigned long long)a->max_bytes,
+                      (unsigned long long)a->used);
+}

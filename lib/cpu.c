@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* What the processor can do, and its floating-point state. */
+#if defined(__linux__)
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
+
+#include "base.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+#if defined(__x86_64__)
+int imgrec__cpu_isa(void) {
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    return IMGREC_ISA_SCALAR;
+  if (!__builtin_cpu_supports("avx512f") ||
+      !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512vl") ||
+      !__builtin_cpu_supports("avx512dq"))
+    return IMGREC_ISA_AVX2;
+  return IMGREC_ISA_AVX512;
+}
+#else
+int imgrec__cpu_isa(void) { return IMGREC_ISA_SCALAR; }
+#endif
+
+int imgrec__cpu_count(void) {
+  long n = 0;
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    n = CPU_COUNT(&set);
+#endif
+  if (n < 1)
+    n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n < 1 ? 1 : n > INT32_MAX ? INT32_MAX : (int)n;
+}
+
+#if defined(__x86_64__)
+/* All exceptions masked, their flags clear, to nearest, no FTZ, no DAZ. */
+#define MXCSR_PLAIN 0x1f80u
+
+uint64_t imgrec__fp_enter(void) {
+  uint32_t state = _mm_getcsr();
+  _mm_setcsr(MXCSR_PLAIN);
+  return state;
+}
+
+void imgrec__fp_leave(uint64_t state) { _mm_setcsr((uint32_t)state); }
+
+#elif defined(__aarch64__)
+uint64_t imgrec__fp_enter(void) {
+  uint64_t state;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(state) : : "memory");
+  __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
+  return state;
+}
+
+void imgrec__fp_leave(uint64_t state) {
+  __asm__ volatile("msr fpcr, %0" : : "r"(state) : "memory");
+}
+
+#else
+uint64_t imgrec__fp_enter(void) { return 0; }
+
+void imgrec__fp_leave(uint64_t state) { (void)state; }
+#endif

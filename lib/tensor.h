@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 3: dense arrays, and the products of matrices and patches over them. */
+#ifndef IMGREC_TENSOR_H
+#define IMGREC_TENSOR_H
+
+#include "context.h"
+
+struct imgrec_tensor {
+  struct imgrec_context *context;
+  int64_t shape[4]; /* 1 behind ndim */
+  int ndim, dtype;
+  int owned;
+  void *data;
+  size_t nbytes;
+};
+
+/* A new tensor without clearing it. */
+int imgrec__tensor_new(struct imgrec_tensor **out, struct imgrec_context *ctx,
+                       int dtype, int ndim, const int64_t *shape);
+/* H x W x C u8 with C of 1 or 3; the sentence says what `image` is instead. */
+int imgrec__check_image(const struct imgrec_tensor *image, const char *what);
+/* A new H x W x C u8 image, not cleared; checks the image limits. */
+int imgrec__image_new(struct imgrec_tensor **out, struct imgrec_context *ctx,
+                      int64_t height, int64_t width, int channels);
+
+/* ---- gemm.c ------------------------------------------------------------- */
+
+/* Rows [row, row + rows) and columns [col, col + cols) of a matrix, written
+ * as dst[r * stride + c].  A source is a matrix in memory or something that
+ * is never stored whole, such as the patches of a convolution. */
+typedef void (*imgrec__fill_fn)(const void *source, size_t row, size_t rows,
+                                size_t col, size_t cols, float *dst,
+                                size_t stride);
+
+struct matrix {
+  const float *data;             /* element (r, c) is data[r*row + c*col] */
+  size_t row_stride, col_stride; /* one of the two is 1 */
+  imgrec__fill_fn fill;          /* NULL: in memory */
+  const void *source;
+};
+
+static inline struct matrix matrix_of(const float *data, size_t row_stride,
+                                      size_t col_stride) {
+  struct matrix m = {data, row_stride, col_stride, NULL, NULL};
+  return m;
+}
+
+/* c (m x n, row stride ldc) = a (m x k) * b (k x n) [+ bias (n)], or, with
+ * accumulate, c += a * b. */
+struct gemm {
+  size_t m, n, k;
+  struct matrix a, b;
+  float *c;
+  size_t ldc;
+  const float *bias; /* NULL: none */
+  int accumulate;
+  /* The transpose of a is what `a.fill` gives: rows k, columns m. */
+  int a_transposed;
+};
+
+void imgrec__gemm(struct imgrec_context *ctx, const struct gemm *g);
+/* One product by one worker, from inside a parallel region. */
+void imgrec__gemm_serial(struct imgrec_context *ctx, const struct gemm *g,
+                         int worker);
+
+/* ---- im2col.c ----------------------------------------------------------- */
+
+/* The patch matrix of a convolution over x: N x H x W x C, of which channels
+ * [c0, c0 + channels) count.  Row (n, oy, ox) holds, for each tap (ky, kx) and
+ * channel, x[n][iy][ix][c], or zero outside.  Forward: iy = oy * stride + ky *
+ * dilation - pad.  Adjoint (the gradient by the input, with x the output's
+ * gradient): iy = (oy + pad - ky * dilation) / stride where that divides. */
+struct patches {
+  const float *x;
+  size_t height, width, pixel; /* of x; floats from pixel to pixel */
+  size_t channels, c0;
+  size_t out_height, out_width; /* rows a image: out_height * out_width */
+  int kernel[2], stride[2], pad[2], dilation[2];
+  int adjoint;
+  size_t first_row; /* is row 0 of what _fill_patches is asked for */
+};
+
+/* An imgrec__fill_fn with `source` a struct patches. */
+void imgrec__fill_patches(const void *source, size_t row, size_t rows,
+                          size_t col, size_t cols, float *dst, size_t stride);
+
+#endif
