@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tables of kernels this build has. */
+#include "kernels.h"
+
+#include "imgrec/imgrec.h"
+
+extern const struct kernels imgrec__kernels_scalar;
+#if defined(__x86_64__)
+extern const struct kernels imgrec__kernels_avx2;
+extern const struct kernels imgrec__kernels_avx512;
+#endif
+
+const struct kernels *imgrec__kernels_for(int isa) {
+  if (isa == IMGREC_ISA_SCALAR)
+    return &imgrec__kernels_scalar;
+#if defined(__x86_64__)
+  if (isa == IMGREC_ISA_AVX2)
+    return &imgrec__kernels_avx2;
+  if (isa == IMGREC_ISA_AVX512)
+    return &imgrec__kernels_avx512;
+#endif
+  return NULL;
+}
+
+int imgrec__kernels_isa(const struct kernels *k) { return k->isa; }
+
+int imgrec__act_uses_x(int activation) {
+  return activation == ACT_SILU || activation == ACT_GELU ||
+         activation == ACT_HARD_SWISH;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of kernels of one instruction set: compiled once for each, with
+ * IMGREC_ISA defined to its name. */
+#include "kernels.h"
+
+#include "simd.h"
+#include "vmath.h"
+
+#include "gemm_tmpl.c"
+
+#include "eltwise_tmpl.c"
+
+#include "reduce_tmpl.c"
+
+#include "window_tmpl.c"
+
+#define TABLE ISA_PASTE(imgrec__kernels_, IMGREC_ISA)
+
+extern const struct kernels TABLE;
+
+const struct kernels TABLE = {
+    .name = ISA_STRING(IMGREC_ISA),
+    .isa = ISA_NUMBER,
+    .mr = MR,
+    .nr = NR,
+    .pack_panel = pack_panel,
+    .pack_columns = pack_columns,
+    .gemm_tile = gemm_tile,
+    .gemv = gemv,
+    .add = add,
+    .mul = mul,
+    .scale = scale,
+    .activate = {[ACT_RELU] = relu,
+                 [ACT_RELU6] = relu6,
+                 [ACT_LEAKY_RELU] = leaky_relu,
+                 [ACT_SIGMOID] = sigmoid,
+                 [ACT_TANH] = tanh_all,
+                 [ACT_SILU] = silu,
+                 [ACT_GELU] = gelu,
+                 [ACT_HARD_SWISH] = hard_swish,
+                 [ACT_HARD_SIGMOID] = hard_sigmoid},
+    .activate_grad = {[ACT_RELU] = relu_grad,
+                      [ACT_RELU6] = relu6_grad,
+                      [ACT_LEAKY_RELU] = leaky_relu_grad,
+                      [ACT_SIGMOID] = sigmoid_grad,
+                      [ACT_TANH] = tanh_grad,
+                      [ACT_SILU] = silu_grad,
+                      [ACT_GELU] = gelu_grad,
+                      [ACT_HARD_SWISH] = hard_swish_grad,
+                      [ACT_HARD_SIGMOID] = hard_sigmoid_grad},
+    .add_row = add_row,
+    .affine = affine,
+    .affine2 = affine2,
+    .sum_rows = sum_rows,
+    .softmax = softmax,
+    .log_sum_exp = log_sum_exp,
+    .adam = adam,
+    .sgd = sgd,
+    .max_pool = max_pool,
+    .min_pool = min_pool,
+    .avg_pool = avg_pool,
+    .max_pool_grad = max_pool_grad,
+    .min_pool_grad = min_pool_grad,
+    .avg_pool_grad = avg_pool_grad,
+};

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 2: the inner loops, one table of functions for each instruction set.
+ * Raw pointers and sizes; no memory, no threads, no errors.  Every table gives
+ * the same bits: each output is computed in one fixed order
+ * (docs/arithmetic.md). Unless a comment says otherwise, y may be the same
+ * array as an input. */
+#ifndef IMGREC_KERNELS_H
+#define IMGREC_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum activation {
+  ACT_RELU,       /* x > 0 ? x : 0 */
+  ACT_RELU6,      /* min(max(x, 0), 6) */
+  ACT_LEAKY_RELU, /* x > 0 ? x : alpha x */
+  ACT_SIGMOID,    /* 1 / (1 + exp(-x)) */
+  ACT_TANH,
+  ACT_SILU,         /* x sigmoid(x) */
+  ACT_GELU,         /* x (1 + erf(x / sqrt 2)) / 2 */
+  ACT_HARD_SWISH,   /* x hard_sigmoid(x) */
+  ACT_HARD_SIGMOID, /* min(max(x / 6 + 1/2, 0), 1) */
+  ACT_COUNT
+};
+
+/* A pooling window over one image x: height x width x channels, giving
+ * y: out_height x out_width x channels.  pad: rows above, columns left. */
+struct window {
+  size_t height, width, channels, out_height, out_width;
+  size_t kernel[2], stride[2], pad[2];
+};
+
+struct kernels {
+  const char *name;
+  int isa; /* IMGREC_ISA_* */
+
+  /* Products of matrices; the tile is mr x nr, panels are zero-padded to it. */
+  int mr, nr;
+  /* dst[k][mr] = src[row][k] for `rows` <= mr rows of k floats, `stride`
+   * apart: a panel of the left matrix. */
+  void (*pack_panel)(float *dst, const float *src, size_t stride, size_t rows,
+                     size_t k);
+  /* dst[k][nr] = src[column][k] for `cols` <= nr columns of k floats, `stride`
+   * apart: a panel of a right matrix that is stored by columns. */
+  void (*pack_columns)(float *dst, const float *src, size_t stride, size_t cols,
+                       size_t k);
+  /* c[i][j] (+)= sum over k of a[k][i] b[k][j], for i < rows <= mr and
+   * j < cols <= nr.  a: k x mr; b: k rows, ldb apart, nr readable floats
+   * each. */
+  void (*gemm_tile)(size_t k, const float *a, const float *b, size_t ldb,
+                    float *c, size_t ldc, size_t rows, size_t cols,
+                    int accumulate);
+  /* One row: c[j] (+)= sum over k of a[k] b[k][j], j < cols, any cols, b read
+   * in place. */
+  void (*gemv)(size_t k, const float *a, const float *b, size_t ldb, float *c,
+               size_t cols, int accumulate);
+
+  /* n floats each. */
+  void (*add)(float *y, const float *a, const float *b, size_t n);
+  void (*mul)(float *y, const float *a, const float *b, size_t n);
+  void (*scale)(float *y, const float *x, float s, size_t n);
+  void (*activate[ACT_COUNT])(float *y, const float *x, float alpha, size_t n);
+  /* dx = dy f'(x), from x or from y = f(x), whichever f needs
+   * (imgrec__act_uses_x); the other may be NULL. */
+  void (*activate_grad[ACT_COUNT])(float *dx, const float *dy, const float *x,
+                                   const float *y, float alpha, size_t n);
+
+  /* rows x c, with one number a channel. */
+  void (*add_row)(float *y, const float *x, const float *bias, size_t rows,
+                  size_t c); /* x + bias[c] */
+  void (*affine)(float *y, const float *x, const float *scale,
+                 const float *shift, size_t rows,
+                 size_t c); /* fma(x, scale[c], shift[c]) */
+  void (*affine2)(float *z, const float *x, const float *y, const float *a,
+                  const float *b, const float *k, size_t rows,
+                  size_t c); /* fma(a[c], x, fma(b[c], y, k[c])) */
+  /* sum[c] += x, dot[c] += x * y, over the rows in order, in f64; y may be x;
+   * dot may be NULL, and then y is not read. */
+  void (*sum_rows)(double *sum, double *dot, const float *x, const float *y,
+                   size_t rows, size_t c);
+
+  /* One row of n numbers: y = exp(x - max x) / sum. */
+  void (*softmax)(float *y, const float *x, size_t n);
+  /* log sum exp(x), with the maximum taken out first. */
+  float (*log_sum_exp)(const float *x, size_t n);
+
+  /* g is scaled first: g' = scale * g.  Adam (Kingma and Ba 2015, in Keras'
+   * form): m += (g' - m)(1 - b1), v += (g'^2 - v)(1 - b2),
+   * w -= m * rate / (sqrt(v) + eps), the rate already corrected for bias. */
+  void (*adam)(float *w, float *m, float *v, const float *g, size_t n,
+               float scale, float rate, float one_minus_b1, float one_minus_b2,
+               float epsilon);
+  /* m = momentum m - rate g'; w += m. */
+  void (*sgd)(float *w, float *m, const float *g, size_t n, float scale,
+              float rate, float momentum);
+
+  /* Output row oy of one image; what the window covers beyond the image does
+   * not count (also not in the mean). y: the row, out_width x channels. */
+  void (*max_pool)(float *y, const float *x, const struct window *w, size_t oy);
+  void (*min_pool)(float *y, const float *x, const struct window *w, size_t oy);
+  void (*avg_pool)(float *y, const float *x, const struct window *w, size_t oy);
+  /* Channels [c0, c1) of one image; dx (not dy) is overwritten.  The gradient
+   * goes to the first of equal winners. */
+  void (*max_pool_grad)(float *dx, const float *dy, const float *x,
+                        const struct window *w, size_t c0, size_t c1);
+  void (*min_pool_grad)(float *dx, const float *dy, const float *x,
+                        const struct window *w, size_t c0, size_t c1);
+  void (*avg_pool_grad)(float *dx, const float *dy, const struct window *w,
+                        size_t c0, size_t c1);
+};
+
+/* The table of an IMGREC_ISA_*, NULL where this build has none. */
+const struct kernels *imgrec__kernels_for(int isa);
+int imgrec__kernels_isa(const struct kernels *k);
+
+/* Whether an activation's gradient is computed from x (else from y). */
+int imgrec__act_uses_x(int activation);
+
+#endif

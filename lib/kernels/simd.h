@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* Vectors of floats for one instruction set: the only file with intrinsics.
+ *
+ * IMGREC_ISA names the set: scalar, avx2 or avx512.  Every lane of every
+ * function gives the same bits on each of them: an operation is correctly
+ * rounded, or an exact rule on bits.  What a width does not fill is loaded
+ * into padded vectors, never computed by another formula. */
+#ifndef IMGREC_SIMD_H
+#define IMGREC_SIMD_H
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ISA_NUMBER_scalar 1
+#define ISA_NUMBER_avx2   2
+#define ISA_NUMBER_avx512 3
+#define ISA_PASTE_(a, b)  a##b
+#define ISA_PASTE(a, b)   ISA_PASTE_(a, b)
+#define ISA_STRING_(a)    #a
+#define ISA_STRING(a)     ISA_STRING_(a)
+#define ISA_NUMBER        ISA_PASTE(ISA_NUMBER_, IMGREC_ISA)
+
+#if FLT_EVAL_METHOD != 0
+#error "float arithmetic must be done in float: on x86, with -mfpmath=sse"
+#endif
+
+#if ISA_NUMBER == 3
+#define VF 16 /* floats in a vector */
+#elif ISA_NUMBER == 2
+#define VF 8
+#elif ISA_NUMBER == 1
+#define VF 4
+#else
+#error "IMGREC_ISA must be scalar, avx2 or avx512"
+#endif
+#define VD (VF / 2) /* doubles in a vector */
+
+#if ISA_NUMBER > 1
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+/* For loops over an array that has to stay in registers: compilers at -O2
+ * leave some of them as loops unless told. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef float vf __attribute__((vector_size(4 * VF)));
+typedef int32_t vi __attribute__((vector_size(4 * VF)));
+typedef uint32_t vu __attribute__((vector_size(4 * VF)));
+typedef float vh __attribute__((vector_size(2 * VF))); /* half of a vf */
+typedef double vd __attribute__((vector_size(4 * VF)));
+typedef int64_t vl __attribute__((vector_size(4 * VF)));
+typedef uint64_t vul __attribute__((vector_size(4 * VF)));
+
+/* ---- Memory ------------------------------------------------------------- */
+
+INLINE vf load(const float *p) {
+  vf v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+INLINE void store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+
+/* s - 0 is s for every s; 0 + s would be an addition, for the sake of -0. */
+INLINE vf splat(float s) { return s - (vf){0}; }
+
+/* load_part, store_part: the first n <= VF floats and no byte more; the other
+ * lanes are zero.  load_half_part: n <= VD. */
+#if ISA_NUMBER == 3
+
+INLINE vf load_part(const float *p, size_t n) {
+  return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
+}
+
+INLINE void store_part(float *p, vf v, size_t n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), v);
+}
+
+INLINE vh load_half_part(const float *p, size_t n) {
+  return _mm256_maskz_loadu_ps((__mmask8)((1u << n) - 1u), p);
+}
+
+#elif ISA_NUMBER == 2
+
+INLINE __m256i part_mask(size_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE vf load_part(const float *p, size_t n) {
+  return _mm256_maskload_ps(p, part_mask(n));
+}
+
+INLINE void store_part(float *p, vf v, size_t n) {
+  _mm256_maskstore_ps(p, part_mask(n), v);
+}
+
+INLINE vh load_half_part(const float *p, size_t n) {
+  return _mm_maskload_ps(p, _mm256_castsi256_si128(part_mask(n)));
+}
+
+#else
+
+INLINE vf load_part(const float *p, size_t n) {
+  vf v = {0};
+  memcpy(&v, p, n * sizeof *p);
+  return v;
+}
+
+INLINE void store_part(float *p, vf v, size_t n) {
+  memcpy(p, &v, n * sizeof *p);
+}
+
+INLINE vh load_half_part(const float *p, size_t n) {
+  vh v = {0};
+  memcpy(&v, p, n * sizeof *p);
+  return v;
+}
+
+#endif
+
+/* For callers that have n as a constant where it is VF. */
+INLINE vf load_upto(const float *p, size_t n) {
+  return n == VF ? load(p) : load_part(p, n);
+}
+
+INLINE void store_upto(float *p, vf v, size_t n) {
+  if (n == VF)
+    store(p, v);
+  else
+    store_part(p, v, n);
+}
+
+/* ---- Selection ---------------------------------------------------------- */
+
+/* mask: all ones or all zeros in each lane, as comparisons give it. */
+INLINE vf vselect(vi mask, vf yes, vf no) {
+  return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
+}
+
+INLINE vi vselect_int(vi mask, vi yes, vi no) {
+  return (yes & mask) | (no & ~mask);
+}
+
+INLINE vf vabs(vf x) { return (vf)((vu)x & 0x7fffffffu); }
+
+/* vmax: a > b ? a : b, vmin: a < b ? a : b; so b where one is NaN.  The
+ * instructions are defined to do just this. */
+#if ISA_NUMBER == 3
+INLINE vf vmax(vf a, vf b) { return _mm512_max_ps(a, b); }
+INLINE vf vmin(vf a, vf b) { return _mm512_min_ps(a, b); }
+#elif ISA_NUMBER == 2
+INLINE vf vmax(vf a, vf b) { return _mm256_max_ps(a, b); }
+INLINE vf vmin(vf a, vf b) { return _mm256_min_ps(a, b); }
+#else
+INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
+INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
+#endif
+
+/* Numbers below the least normal one become +0: the rule by which results and
+ * moments that fade away are kept from slowing the processor down. */
+INLINE vf flush(vf x) { return vselect(vabs(x) < FLT_MIN, (vf){0}, x); }
+
+/* ---- Square root, fused multiply-add ------------------------------------ */
+
+#if ISA_NUMBER == 3
+INLINE vf vsqrt(vf x) { return _mm512_sqrt_ps(x); }
+INLINE vf vfma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+#elif ISA_NUMBER == 2
+INLINE vf vsqrt(vf x) { return _mm256_sqrt_ps(x); }
+INLINE vf vfma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+#else
+
+#if defined(__SSE2__)
+INLINE vf vsqrt(vf x) { return _mm_sqrt_ps(x); }
+#else
+INLINE vf vsqrt(vf x) {
+  for (int i = 0; i < VF; i++)
+    x[i] = __builtin_sqrtf(x[i]);
+  return x;
+}
+#endif
+
+#if defined(__FP_FAST_FMAF)
+INLINE vf vfma(vf a, vf b, vf c) {
+  for (int i = 0; i < VF; i++)
+    c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+}
+#else
+
+/* Boldo and Melquiond (2008): the product is exact in double; the sum is
+ * rounded to odd there, which leaves the rounding to float the only one.  s is
+ * the sum to nearest, e what it lacks (Knuth's TwoSum); where e is not zero
+ * and s is even, the odd neighbour lies towards e.  Infinities and NaNs have
+ * an e of NaN and stay. */
+INLINE vh fma_half(vh a, vh b, vh c) {
+  vd p = __builtin_convertvector(a, vd) * __builtin_convertvector(b, vd);
+  vd z = __builtin_convertvector(c, vd);
+  vd s = p + z;
+  vd t = s - p;
+  vd e = (p - (s - t)) + (z - t);
+  vul inexact = (vul)((e < 0.0) | (e > 0.0));
+  vul even = ((vul)s & 1u) - 1u;
+  vul step = 1u - (((vul)s ^ (vul)e) >> 63) * 2u;
+  s = (vd)((vul)s + (step & even & inexact));
+  return __builtin_convertvector(s, vh);
+}
+
+INLINE vf vfma(vf a, vf b, vf c) {
+  vh ah[2], bh[2], ch[2];
+  memcpy(ah, &a, sizeof a);
+  memcpy(bh, &b, sizeof b);
+  memcpy(ch, &c, sizeof c);
+  for (int i = 0; i < 2; i++)
+    ch[i] = fma_half(ah[i], bh[i], ch[i]);
+  memcpy(&c, ch, sizeof c);
+  return c;
+}
+#endif
+#endif
+
+/* ---- Reductions over 16 virtual lanes ----------------------------------- */
+
+#define LANES 16
+
+/* Lane l takes elements l, l + 16, l + 32 ..., whatever VF is. */
+struct lanes {
+  vf v[LANES / VF];
+};
+
+INLINE struct lanes lanes_splat(float s) {
+  struct lanes l;
+  for (int i = 0; i < LANES / VF; i++)
+    l.v[i] = splat(s);
+  return l;
+}
+
+INLINE struct lanes lanes_load(const float *p) {
+  struct lanes l;
+  memcpy(&l, p, sizeof l);
+  return l;
+}
+
+/* The first n <= 16 floats, then `rest`. */
+INLINE struct lanes lanes_load_part(const float *p, size_t n, float rest) {
+  struct lanes l = lanes_splat(rest);
+  memcpy(&l, p, n * sizeof *p);
+  return l;
+}
+
+INLINE void lanes_store_part(float *p, struct lanes l, size_t n) {
+  memcpy(p, &l, n * sizeof *p);
+}
+
+/* ((0 + 8) + (4 + 12)) + ((2 + 10) + (6 + 14)) + the same of odd lanes. */
+INLINE float lanes_sum(struct lanes l) {
+  float f[LANES];
+  memcpy(f, &l, sizeof f);
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++)
+      f[i] += f[i + half];
+  return f[0];
+}
+
+INLINE float lanes_max(struct lanes l) {
+  float f[LANES];
+  memcpy(f, &l, sizeof f);
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++)
+      f[i] = f[i + half] > f[i] ? f[i + half] : f[i];
+  return f[0];
+}
+
+#endif
