@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* What several operators need: shapes in words, windows, parallel ranges. */
+#include "op.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *imgrec__shape_text(const struct shape *s, char buffer[64]) {
+  if (s->flat)
+    snprintf(buffer, 64, "%" PRId64, s->c);
+  else
+    snprintf(buffer, 64, "%" PRId64 " x %" PRId64 " x %" PRId64, s->h, s->w,
+             s->c);
+  return buffer;
+}
+
+int imgrec__fail_node(struct error *e, const struct node *n, const char *format,
+                      ...) {
+  char text[400];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return imgrec__fail(e, IMGREC_ERR_ARCHITECTURE, "%s '%s': %s", n->op->type,
+                      n->name, text);
+}
+
+struct param *imgrec__add_param(struct node *n, const char *suffix, int ndim,
+                                const int64_t *dim, enum layout layout) {
+  struct param *p = &n->params[n->param_count++];
+  snprintf(p->name, sizeof p->name, "%s.%s", n->name, suffix);
+  p->ndim = ndim;
+  p->layout = layout;
+  p->trainable = 1;
+  p->count = 1;
+  for (int i = 0; i < ndim; i++) {
+    p->dim[i] = dim[i];
+    p->count *= (size_t)dim[i];
+  }
+  return p;
+}
+
+/* TensorFlow's rule: ceil(in / stride) outputs, the odd zero behind. */
+static void pad_same(struct node *n, int axis, int64_t in, int64_t extent) {
+  int64_t out = (in + n->stride[axis] - 1) / n->stride[axis];
+  int64_t total = (out - 1) * n->stride[axis] + extent - in;
+  if (total < 0)
+    total = 0;
+  n->pad[axis] = total / 2;
+  n->pad[axis + 2] = total - total / 2;
+}
+
+int imgrec__window_setup(struct node *n, struct error *e) {
+  const int64_t in[2] = {n->in[0].h, n->in[0].w};
+  int64_t out[2];
+  if (n->in[0].flat)
+    return imgrec__fail_node(e, n, "needs an H x W x C input, not a flat one");
+  for (int axis = 0; axis < 2; axis++) {
+    int64_t extent = (n->kernel[axis] - 1) * n->dilation[axis] + 1;
+    if (n->pad_same)
+      pad_same(n, axis, in[axis], extent);
+    int64_t room = in[axis] + n->pad[axis] + n->pad[axis + 2] - extent;
+    if (room < 0)
+      return imgrec__fail_node(
+          e, n,
+          "kernel %" PRId64 "x%" PRId64 "%s is larger than its %s%" PRId64
+          "x%" PRId64 " input",
+          n->kernel[0], n->kernel[1],
+          n->dilation[0] * n->dilation[1] > 1 ? " (dilated)" : "",
+          n->pad[0] + n->pad[1] + n->pad[2] + n->pad[3] ? "padded " : "",
+          in[0] + n->pad[0] + n->pad[2], in[1] + n->pad[1] + n->pad[3]);
+    if (n->pad[axis] >= extent || n->pad[axis + 2] >= extent)
+      return imgrec__fail_node(
+          e, n, "padding %" PRId64 " is not smaller than the kernel",
+          n->pad[axis] > n->pad[axis + 2] ? n->pad[axis] : n->pad[axis + 2]);
+    out[axis] = room / n->stride[axis] + 1;
+  }
+  n->out = (struct shape){out[0], out[1], n->in[0].c, 0};
+  return IMGREC_OK;
+}
+
+struct range {
+  imgrec__range_fn fn;
+  const void *arg;
+  size_t count, piece;
+};
+
+static void range_task(void *arg, int i, int worker) {
+  const struct range *r = arg;
+  size_t begin = (size_t)i * r->piece;
+  (void)worker;
+  r->fn(r->arg, begin, min_size(begin + r->piece, r->count));
+}
+
+void imgrec__parallel_range(struct imgrec_context *ctx, size_t count,
+                            size_t piece, imgrec__range_fn fn,
+                            const void *arg) {
+  struct range r = {fn, arg, count, max_size(piece, 1)};
+  imgrec__parallel_for(ctx->pool, ceil_div(count, r.piece), range_task, &r);
+}
+
+/* ---- Sums of columns ---------------------------------------------------- */
+
+enum { SUM_ROWS = 512, SUM_PIECES = 256 };
+
+struct column_sums {
+  const struct kernels *kernels;
+  const float *x, *y;
+  double *partial; /* pieces x (sum: c, dot: c) */
+  size_t rows, c, piece;
+  int with_dot;
+};
+
+static size_t sum_piece(size_t rows) {
+  return max_size(SUM_ROWS, ceil_div(rows, SUM_PIECES));
+}
+
+size_t imgrec__column_sums_scratch(size_t rows, size_t c) {
+  size_t doubles = ceil_div(rows, sum_piece(rows)) * 2 * c;
+  return doubles * sizeof(double) / sizeof(float);
+}
+
+static void column_sums_task(const void *arg, size_t begin, size_t end) {
+  const struct column_sums *s = arg;
+  for (size_t i = begin; i < end; i++) {
+    double *sum = s->partial + i * 2 * s->c;
+    size_t row = i * s->piece, rows = min_size(s->piece, s->rows - row);
+    memset(sum, 0, 2 * s->c * sizeof *sum);
+    s->kernels->sum_rows(sum, s->with_dot ? sum + s->c : NULL,
+                         s->x + row * s->c,
+                         s->with_dot ? s->y + row * s->c : NULL, rows, s->c);
+  }
+}
+
+void imgrec__column_sums(struct imgrec_context *ctx, double *sum, double *dot,
+                         const float *x, const float *y, size_t rows, size_t c,
+                         float *partial) {
+  struct column_sums s = {ctx->kernels, x, y, (double *)(void *)partial,
+                          rows,         c, 0, dot != NULL};
+  s.piece = sum_piece(rows);
+  size_t pieces = ceil_div(rows, s.piece);
+  imgrec__parallel_range(ctx, pieces, 1, column_sums_task, &s);
+  for (size_t j = 0; j < c; j++) {
+    sum[j] = 0;
+    if (dot)
+      dot[j] = 0;
+  }
+  for (size_t i = 0; i < pieces; i++)
+    for (size_t j = 0; j < c; j++) {
+      sum[j] += s.partial[i * 2 * c + j];
+      if (dot)
+        dot[j] += s.partial[i * 2 * c + c + j];
+    }
+}
+
+size_t imgrec__bias_scratch(size_t rows, size_t c) {
+  return 2 * c + imgrec__column_sums_scratch(rows, c);
+}
+
+void imgrec__bias_gradient(const struct run *r, float *out, size_t rows,
+                           size_t c) {
+  double *sum = (double *)(void *)r->scratch;
+  imgrec__column_sums(r->context, sum, NULL, r->dy, NULL, rows, c,
+                      r->scratch + 2 * c);
+  for (size_t j = 0; j < c; j++)
+    out[j] = (float)sum[j] + (r->accumulate ? out[j] : 0);
+}

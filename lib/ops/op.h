@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 4: operators.  One file an operator, its forward and backward side by
+ * side.  Here is what they share: shapes, nodes, parameters, one run. */
+#ifndef IMGREC_OP_H
+#define IMGREC_OP_H
+
+#include "tensor.h"
+
+#include "kernels/kernels.h"
+
+/* The activation of one image: h x w x c; flat ones are 1 x 1 x c. */
+struct shape {
+  int64_t h, w, c;
+  int flat;
+};
+
+static inline size_t shape_count(const struct shape *s) {
+  return (size_t)s->h * (size_t)s->w * (size_t)s->c;
+}
+static inline size_t shape_pixels(const struct shape *s) {
+  return (size_t)s->h * (size_t)s->w;
+}
+
+/* How a parameter lies in memory against its layout in files (PyTorch's). */
+enum layout {
+  LAYOUT_VECTOR,   /* the same */
+  LAYOUT_CONV,     /* file O x I x H x W, memory H x W x I x O */
+  LAYOUT_DENSE,    /* file out x in, memory in x out */
+  LAYOUT_DENSE_CHW /* the same, with the inputs in C, H, W order in the file */
+};
+
+enum fill { FILL_ZERO, FILL_ONE, FILL_RANDOM };
+
+struct param {
+  char name[80]; /* "conv1.weight" */
+  int ndim;
+  int64_t dim[4];      /* in the file's layout */
+  struct shape source; /* LAYOUT_DENSE_CHW: what was flattened */
+  enum layout layout;
+  enum fill fill;
+  int trainable;
+  size_t fan_in, fan_out;
+  size_t count;
+  float *data; /* set by the model */
+};
+
+enum { NODE_MAX_INPUTS = 8, NODE_MAX_PARAMS = 4, OP_NAME_MAX = 64 };
+
+/* A layer of the graph.  Node i makes value i; node 0 is the input. */
+struct node {
+  const struct op *op;
+  char name[OP_NAME_MAX];
+  int layer; /* of the text: a layer with an activation makes two nodes */
+  int inputs[NODE_MAX_INPUTS], input_count;
+  struct shape in[NODE_MAX_INPUTS], out;
+  struct param params[NODE_MAX_PARAMS];
+  int param_count;
+  /* What the text said. */
+  int64_t units; /* filters of conv2d, outputs of dense */
+  int64_t kernel[2], stride[2], dilation[2], groups;
+  int64_t pad[4]; /* top, left, bottom, right */
+  int pad_same, bias, flatten_chw;
+  /* The value is a flattened image whose order in files is C, H, W; h is 0
+   * where it is not. */
+  struct shape chw;
+  float alpha, epsilon, momentum, rate;
+  int activation; /* enum activation */
+};
+
+/* One node at work.  x, dx: an array per input; dx[i] NULL where nobody needs
+ * it; arrays hold `batch` images. */
+struct run {
+  struct imgrec_context *context;
+  const struct node *node;
+  size_t batch;
+  int training;
+  const float *x[NODE_MAX_INPUTS];
+  float *y;
+  const float *dy;
+  float *dx[NODE_MAX_INPUTS];
+  float *dparam[NODE_MAX_PARAMS]; /* gradients; NULL: not wanted */
+  int accumulate;                 /* add to dparam instead of writing it */
+  float *saved;                   /* kept from forward to backward */
+  float *scratch;
+  uint64_t seed, step; /* of dropout */
+};
+
+enum {
+  OP_IN_PLACE = 1, /* y may be x[0], and dx[0] may be dy */
+  OP_USES_X = 2,   /* backward reads x */
+  OP_USES_Y = 4    /* backward reads y */
+};
+
+struct op {
+  const char *type;   /* in the text */
+  const char *prefix; /* of default names */
+  int min_inputs, max_inputs;
+  /* Checks n->in, sets n->out and the parameters. */
+  int (*setup)(struct node *n, struct error *e);
+  unsigned (*flags)(const struct node *n);
+  /* Floats of r.saved and r.scratch (the larger of both directions when
+   * training); NULL: none. */
+  size_t (*saved)(const struct node *n, size_t batch);
+  size_t (*scratch)(const struct node *n, size_t batch, int training);
+  int64_t (*multiply_adds)(const struct node *n); /* NULL: none */
+  void (*forward)(const struct run *r);
+  void (*backward)(const struct run *r);
+};
+
+extern const struct op imgrec__op_input, imgrec__op_conv2d,
+    imgrec__op_depthwise_conv2d, imgrec__op_max_pool2d, imgrec__op_min_pool2d,
+    imgrec__op_avg_pool2d, imgrec__op_global_avg_pool2d,
+    imgrec__op_global_max_pool2d, imgrec__op_dense, imgrec__op_flatten,
+    imgrec__op_batch_norm, imgrec__op_dropout, imgrec__op_softmax,
+    imgrec__op_add, imgrec__op_mul, imgrec__op_concat;
+/* One for each activation, in the order of enum activation. */
+extern const struct op imgrec__op_activation[ACT_COUNT];
+
+/* ---- op.c: what several operators need ---------------------------------- */
+
+/* "24 x 24 x 3", or "128" for a flat shape. */
+const char *imgrec__shape_text(const struct shape *s, char buffer[64]);
+int imgrec__fail_node(struct error *e, const struct node *n, const char *format,
+                      ...) PRINTF_LIKE(3, 4);
+/* A new parameter of n, called "<node>.<suffix>". */
+struct param *imgrec__add_param(struct node *n, const char *suffix, int ndim,
+                                const int64_t *dim, enum layout layout);
+/* Output size of a window along both axes, padding resolved into n->pad;
+ * fails when the window is larger than the padded input. */
+int imgrec__window_setup(struct node *n, struct error *e);
+/* fn(arg, begin, end) over [0, count) in fixed pieces, in parallel. */
+typedef void (*imgrec__range_fn)(const void *arg, size_t begin, size_t end);
+void imgrec__parallel_range(struct imgrec_context *ctx, size_t count,
+                            size_t piece, imgrec__range_fn fn, const void *arg);
+/* Sums over rows x c as sum_rows of the kernels, split into pieces fixed by
+ * the shape and added in a fixed order.  `partial` has
+ * imgrec__column_sums_scratch() floats. */
+void imgrec__column_sums(struct imgrec_context *ctx, double *sum, double *dot,
+                         const float *x, const float *y, size_t rows, size_t c,
+                         float *partial);
+size_t imgrec__column_sums_scratch(size_t rows, size_t c);
+/* out[c] (+)= the sum of r->dy (rows x c) over its rows, in r->scratch of
+ * imgrec__bias_scratch() floats. */
+void imgrec__bias_gradient(const struct run *r, float *out, size_t rows,
+                           size_t c);
+size_t imgrec__bias_scratch(size_t rows, size_t c);
+
+#endif

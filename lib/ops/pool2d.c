@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* Pooling: the greatest, least or mean value under a window, per channel.
+ *
+ * x: N x H x W x C, y: N x OH x OW x C
+ *   max: y = max over ky, kx of x[oy * stride + ky - pad][ox ...]
+ *   mean: the sum of the values inside the image, divided by their number.
+ * The global forms have one window over the whole image and a flat output;
+ * the global mean is summed in f64. */
+#include "op.h"
+
+#include <string.h>
+
+static int pool_setup(struct node *n, struct error *e) {
+  return imgrec__window_setup(n, e);
+}
+
+static struct window window_of(const struct node *n) {
+  struct window w;
+  w.height = (size_t)n->in[0].h;
+  w.width = (size_t)n->in[0].w;
+  w.channels = (size_t)n->in[0].c;
+  w.out_height = (size_t)n->out.h;
+  w.out_width = (size_t)n->out.w;
+  for (int axis = 0; axis < 2; axis++) {
+    w.kernel[axis] = (size_t)n->kernel[axis];
+    w.stride[axis] = (size_t)n->stride[axis];
+    w.pad[axis] = (size_t)n->pad[axis];
+  }
+  return w;
+}
+
+enum pool_kind { POOL_MAX, POOL_MIN, POOL_MEAN };
+
+struct pool_job {
+  const struct run *run;
+  struct window window;
+  enum pool_kind kind;
+};
+
+static enum pool_kind kind_of(const struct node *n) {
+  if (n->op == &imgrec__op_min_pool2d)
+    return POOL_MIN;
+  return n->op == &imgrec__op_avg_pool2d ? POOL_MEAN : POOL_MAX;
+}
+
+static struct pool_job pool_job(const struct run *r) {
+  const struct pool_job job = {r, window_of(r->node), kind_of(r->node)};
+  return job;
+}
+
+/* Output rows of the whole batch. */
+static void pool_rows(const void *arg, size_t begin, size_t end) {
+  const struct pool_job *job = arg;
+  const struct window *w = &job->window;
+  const struct kernels *k = job->run->context->kernels;
+  size_t image = w->height * w->width * w->channels;
+  size_t row = w->out_width * w->channels;
+  for (size_t i = begin; i < end; i++) {
+    const float *x = job->run->x[0] + i / w->out_height * image;
+    float *y = job->run->y + i * row;
+    size_t oy = i % w->out_height;
+    if (job->kind == POOL_MAX)
+      k->max_pool(y, x, w, oy);
+    else if (job->kind == POOL_MIN)
+      k->min_pool(y, x, w, oy);
+    else
+      k->avg_pool(y, x, w, oy);
+  }
+}
+
+static void pool_forward(const struct run *r) {
+  const struct pool_job job = pool_job(r);
+  size_t rows = r->batch * job.window.out_height;
+  size_t row = job.window.out_width * job.window.channels;
+  imgrec__parallel_range(r->context, rows, 8192 / row, pool_rows, &job);
+}
+
+enum { POOL_CHANNELS = 32 };
+
+/* Blocks of channels of the images of the batch. */
+static void pool_grad_blocks(const void *arg, size_t begin, size_t end) {
+  const struct pool_job *job = arg;
+  const struct run *r = job->run;
+  const struct window *w = &job->window;
+  const struct kernels *k = r->context->kernels;
+  size_t blocks = ceil_div(w->channels, POOL_CHANNELS);
+  for (size_t i = begin; i < end; i++) {
+    size_t in = i / blocks * w->height * w->width * w->channels;
+    size_t out = i / blocks * w->out_height * w->out_width * w->channels;
+    size_t c0 = i % blocks * POOL_CHANNELS;
+    size_t c1 = min_size(c0 + POOL_CHANNELS, w->channels);
+    if (job->kind == POOL_MAX)
+      k->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, c0, c1);
+    else if (job->kind == POOL_MIN)
+      k->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, c0, c1);
+    else
+      k->avg_pool_grad(r->dx[0] + in, r->dy + out, w, c0, c1);
+  }
+}
+
+static void pool_backward(const struct run *r) {
+  const struct pool_job job = pool_job(r);
+  size_t blocks = ceil_div(job.window.channels, POOL_CHANNELS);
+  if (r->dx[0])
+    imgrec__parallel_range(r->context, r->batch * blocks, 1, pool_grad_blocks,
+                           &job);
+}
+
+static unsigned uses_x(const struct node *n) {
+  (void)n;
+  return OP_USES_X;
+}
+
+static unsigned uses_nothing(const struct node *n) {
+  (void)n;
+  return 0;
+}
+
+const struct op imgrec__op_max_pool2d = {.type = "max_pool2d",
+                                         .prefix = "pool",
+                                         .min_inputs = 1,
+                                         .max_inputs = 1,
+                                         .setup = pool_setup,
+                                         .flags = uses_x,
+                                         .forward = pool_forward,
+                                         .backward = pool_backward};
+
+const struct op imgrec__op_min_pool2d = {.type = "min_pool2d",
+                                         .prefix = "pool",
+                                         .min_inputs = 1,
+                                         .max_inputs = 1,
+                                         .setup = pool_setup,
+                                         .flags = uses_x,
+                                         .forward = pool_forward,
+                                         .backward = pool_backward};
+
+const struct op imgrec__op_avg_pool2d = {.type = "avg_pool2d",
+                                         .prefix = "pool",
+                                         .min_inputs = 1,
+                                         .max_inputs = 1,
+                                         .setup = pool_setup,
+                                         .flags = uses_nothing,
+                                         .forward = pool_forward,
+                                         .backward = pool_backward};
+
+/* ---- Over the whole image ----------------------------------------------- */
+
+static int global_setup(struct node *n, struct error *e) {
+  if (n->in[0].flat)
+    return imgrec__fail_node(e, n, "needs an H x W x C input, not a flat one");
+  n->kernel[0] = n->in[0].h;
+  n->kernel[1] = n->in[0].w;
+  int status = imgrec__window_setup(n, e);
+  n->out.flat = 1;
+  return status;
+}
+
+const struct op imgrec__op_global_max_pool2d = {.type = "global_max_pool2d",
+                                                .prefix = "pool",
+                                                .min_inputs = 1,
+                                                .max_inputs = 1,
+                                                .setup = global_setup,
+                                                .flags = uses_x,
+                                                .forward = pool_forward,
+                                                .backward = pool_backward};
+
+enum { MEAN_CHANNELS = 64 };
+
+/* Means of images [begin, end), some channels at a time. */
+static void mean_images(const void *arg, size_t begin, size_t end) {
+  const struct run *r = arg;
+  const struct kernels *k = r->context->kernels;
+  size_t c = (size_t)r->node->out.c, pixels = shape_pixels(&r->node->in[0]);
+  for (size_t i = begin; i < end; i++) {
+    double sum[MEAN_CHANNELS];
+    for (size_t c0 = 0; c0 < c; c0 += MEAN_CHANNELS) {
+      size_t count = min_size(c - c0, MEAN_CHANNELS);
+      memset(sum, 0, sizeof sum);
+      for (size_t p = 0; p < pixels; p++)
+        k->sum_rows(sum, NULL, r->x[0] + (i * pixels + p) * c + c0, NULL, 1,
+                    count);
+      for (size_t j = 0; j < count; j++)
+        r->y[i * c + c0 + j] = (float)(sum[j] / (double)pixels);
+    }
+  }
+}
+
+static void mean_forward(const struct run *r) {
+  imgrec__parallel_range(r->context, r->batch, 1, mean_images, r);
+}
+
+static void mean_grad_images(const void *arg, size_t begin, size_t end) {
+  const struct run *r = arg;
+  const struct kernels *k = r->context->kernels;
+  size_t c = (size_t)r->node->out.c, pixels = shape_pixels(&r->node->in[0]);
+  for (size_t i = begin; i < end; i++) {
+    float *dx = r->dx[0] + i * pixels * c;
+    k->scale(dx, r->dy + i * c, 1.0F / (float)pixels, c);
+    for (size_t p = 1; p < pixels; p++)
+      memcpy(dx + p * c, dx, c * sizeof *dx);
+  }
+}
+
+static void mean_backward(const struct run *r) {
+  if (r->dx[0])
+    imgrec__parallel_range(r->context, r->batch, 1, mean_grad_images, r);
+}
+
+const struct op imgrec__op_global_avg_pool2d = {.type = "global_avg_pool2d",
+                                                .prefix = "pool",
+                                                .min_inputs = 1,
+                                                .max_inputs = 1,
+                                                .setup = global_setup,
+                                                .flags = uses_nothing,
+                                                .forward = mean_forward,
+                                                .backward = mean_backward};
