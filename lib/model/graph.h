@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 5: the network.  Text becomes a graph (arch.c), the graph gets a plan
+ * of memory (plan.c), and a model has weights and runs it (model.c). */
+#ifndef IMGREC_GRAPH_H
+#define IMGREC_GRAPH_H
+
+#include "ops/op.h"
+
+/* A line of the text: nodes [first, first + count). */
+struct layer {
+  int first, count;
+};
+
+struct graph {
+  struct allocator *allocator;
+  struct node *nodes;
+  int node_count, node_capacity;
+  struct layer *layers;
+  int layer_count, layer_capacity;
+  char *text; /* canonical */
+  /* The last node; logits is its input where it is a softmax, else itself. */
+  int output, logits;
+};
+
+/* ---- arch.c ------------------------------------------------------------- */
+
+int imgrec__graph_parse(struct graph *out, struct allocator *a, struct error *e,
+                        const char *text);
+void imgrec__graph_free(struct graph *g);
+size_t imgrec__graph_parameters(const struct graph *g);
+
+/* ---- plan.c ------------------------------------------------------------- */
+
+enum { PLAN_NONE = -1 };
+
+/* Where a node's arrays lie in the arena, in floats; PLAN_NONE where it has
+ * none (the input's value is the caller's). */
+struct place {
+  int64_t y, dy;
+  int64_t saved;
+  /* Where this node's backward writes the gradient of each input: the dy of
+   * that input for the first writer, a place of its own for the others, which
+   * is then added (see `add`); PLAN_NONE where nobody needs it. */
+  int64_t dx[NODE_MAX_INPUTS];
+  int add[NODE_MAX_INPUTS];
+};
+
+struct plan {
+  struct allocator *allocator;
+  struct place *places; /* one a node */
+  size_t batch;
+  int training;
+  size_t floats; /* of the arena */
+};
+
+int imgrec__plan_create(struct plan *out, struct allocator *a, struct error *e,
+                        const struct graph *g, size_t batch, int training);
+void imgrec__plan_free(struct plan *p);
+
+/* ---- run.c: nodes in order, and in reverse ------------------------------ */
+
+struct pass {
+  struct imgrec_context *context;
+  const struct graph *graph;
+  const struct plan *plan;
+  float *arena;
+  const float *x;
+  size_t batch;
+  /* Of all parameters: gradients lie as weights do.  Training only. */
+  const float *weights;
+  float *gradients;
+  int accumulate;
+  uint64_t seed, step;
+};
+
+/* Value of `last`, which is computed with all that it needs. */
+const float *imgrec__pass_forward(const struct pass *p, int last);
+/* From the gradient at p's graph->logits, which the caller has written to
+ * imgrec__pass_gradient(). */
+float *imgrec__pass_gradient(const struct pass *p);
+void imgrec__pass_backward(const struct pass *p);
+
+/* ---- model.c ------------------------------------------------------------ */
+
+struct imgrec_model {
+  struct imgrec_context *context;
+  int64_t references; /* the creator's and one for each trainer */
+  struct graph graph;
+  float *weights; /* all parameters, each aligned to 16 floats */
+  size_t weight_floats;
+  char **labels; /* NULL, or one a class */
+  /* "0", "1", ...: labels where none were given. */
+  struct number {
+    char text[16];
+  } * numbers;
+  imgrec_preprocess preprocess;
+  struct plan plan;
+  float *arena; /* of forward, made at creation */
+  /* What classify needs, made at creation: one input, one row of
+   * probabilities. */
+  float *input, *probabilities;
+};
+
+/* A model without weights initialised when `init` is 0. */
+int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
+                      const char *text, const imgrec_model_options *options,
+                      int init);
+void imgrec__model_retain(struct imgrec_model *m);
+/* The parameters of all nodes in one row; NULL behind the last. */
+struct param *imgrec__model_param(const struct imgrec_model *m, int index);
+/* Floats from the start of m->weights to this parameter. */
+size_t imgrec__param_offset(const struct imgrec_model *m,
+                            const struct param *p);
+/* Values [first, first + count) in the file's order from or to memory's. */
+void imgrec__param_export(const struct param *p, const float *memory,
+                          size_t first, size_t count, float *file);
+void imgrec__param_import(const struct param *p, const float *file,
+                          float *memory);
+/* Initial values of the model's `number`-th parameter, whose data is zero. */
+void imgrec__param_init(struct imgrec_context *ctx, struct param *p, int kind,
+                        uint64_t seed, int number);
+/* Whether x is a batch that the graph takes. */
+int imgrec__check_batch(const struct graph *g, struct error *e,
+                        const struct imgrec_tensor *x, size_t max_batch);
+/* batch rows of `classes` logits or probabilities from x; the arena's. */
+const float *imgrec__model_run(struct imgrec_model *m, const float *x,
+                               size_t batch, int node);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* What a model is made of: its layers, and its weights by name. */
+#include <string.h>
+
+#include "graph.h"
+
+/* ---- Layers -------------------------------------------------------------- */
+
+int imgrec_layer_info_init(imgrec_layer_info *info, size_t struct_size) {
+  const imgrec_layer_info defaults = {.struct_size = sizeof defaults};
+  return imgrec__options_init(info, struct_size, &defaults, sizeof defaults);
+}
+
+int imgrec_model_layer_count(const imgrec_model *m) {
+  return m->graph.layer_count;
+}
+
+int imgrec_model_layer(const imgrec_model *m, int index,
+                       imgrec_layer_info *info) {
+  if (!m || !info)
+    return IMGREC_ERR_ARGUMENT;
+  if (index < 0 || index >= m->graph.layer_count)
+    return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
+                        "layer %d of %d", index, m->graph.layer_count);
+  const struct layer *l = &m->graph.layers[index];
+  const struct node *first = &m->graph.nodes[l->first];
+  const struct shape *out = &m->graph.nodes[l->first + l->count - 1].out;
+  imgrec_layer_info result = {.name = first->name, .type = first->op->type};
+  result.output[0] = out->h;
+  result.output[1] = out->w;
+  result.output[2] = out->c;
+  result.output_bytes = (int64_t)(shape_count(out) * sizeof(float));
+  for (int i = 0; i < first->param_count; i++)
+    result.parameters += (int64_t)first->params[i].count;
+  if (first->op->multiply_adds)
+    result.multiply_adds = first->op->multiply_adds(first);
+  imgrec__options_write(info, &result, sizeof result);
+  return IMGREC_OK;
+}
+
+/* ---- Parameters ---------------------------------------------------------- */
+
+int imgrec_model_parameter_count(const imgrec_model *m) {
+  int count = 0;
+  while (imgrec__model_param(m, count))
+    count++;
+  return count;
+}
+
+const char *imgrec_model_parameter_name(const imgrec_model *m, int index) {
+  const struct param *p = index < 0 ? NULL : imgrec__model_param(m, index);
+  return p ? p->name : NULL;
+}
+
+static int find(const struct imgrec_model *m, const char *name,
+                struct param **out) {
+  struct param *p;
+  for (int i = 0; name && (p = imgrec__model_param(m, i)); i++)
+    if (strcmp(p->name, name) == 0) {
+      *out = p;
+      return IMGREC_OK;
+    }
+  return imgrec__fail(&m->context->error, IMGREC_ERR_NOT_FOUND,
+                      "the model has no parameter '%s'", name ? name : "NULL");
+}
+
+int imgrec_model_get_parameter(imgrec_tensor **out, const imgrec_model *m,
+                               const char *name) {
+  struct param *p = NULL;
+  imgrec_tensor *t;
+  if (!m || !out)
+    return IMGREC_ERR_ARGUMENT;
+  int status = find(m, name, &p);
+  if (status < 0 || (status = imgrec__tensor_new(&t, m->context, IMGREC_F32,
+                                                 p->ndim, p->dim)) < 0)
+    return status;
+  imgrec__param_export(p, p->data, 0, p->count, t->data);
+  *out = t;
+  return IMGREC_OK;
+}
+
+int imgrec_model_set_parameter(imgrec_model *m, const char *name,
+                               const imgrec_tensor *value) {
+  struct param *p = NULL;
+  if (!m)
+    return IMGREC_ERR_ARGUMENT;
+  int status = find(m, name, &p);
+  if (status < 0)
+    return status;
+  int fits = value && value->dtype == IMGREC_F32 && value->ndim == p->ndim;
+  for (int i = 0; fits && i < p->ndim; i++)
+    fits = value->shape[i] == p->dim[i];
+  if (!fits)
+    return imgrec__fail(&m->context->error, IMGREC_ERR_SHAPE,
+                        "the value for '%s' must be f32 and of its shape",
+                        name);
+  imgrec__param_import(p, value->data, p->data);
+  return IMGREC_OK;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs a planned network: nodes in order, and in reverse. */
+#include <string.h>
+
+#include "graph.h"
+
+static float *at(const struct pass *p, int64_t place) {
+  return place == PLAN_NONE ? NULL : p->arena + place;
+}
+
+static const float *value(const struct pass *p, int node) {
+  return node == 0 ? p->x : at(p, p->plan->places[node].y);
+}
+
+/* What forward and backward of node i have in common. */
+static void prepare(const struct pass *p, int i, struct run *r) {
+  const struct node *n = &p->graph->nodes[i];
+  const struct place *place = &p->plan->places[i];
+  memset(r, 0, sizeof *r);
+  r->context = p->context;
+  r->node = n;
+  r->batch = p->batch;
+  r->training = p->plan->training;
+  r->y = at(p, place->y);
+  for (int k = 0; k < n->input_count; k++)
+    r->x[k] = value(p, n->inputs[k]);
+  r->saved = at(p, place->saved);
+  r->scratch = p->arena;
+  r->seed = p->seed;
+  r->step = p->step;
+}
+
+const float *imgrec__pass_forward(const struct pass *p, int last) {
+  for (int i = 1; i <= last; i++) {
+    struct run r;
+    prepare(p, i, &r);
+    r.node->op->forward(&r);
+  }
+  return value(p, last);
+}
+
+float *imgrec__pass_gradient(const struct pass *p) {
+  return at(p, p->plan->places[p->graph->logits].dy);
+}
+
+/* Where the gradients of node i's parameters go. */
+static void point_gradients(const struct pass *p, struct run *r) {
+  for (int k = 0; k < r->node->param_count; k++) {
+    const struct param *param = &r->node->params[k];
+    if (param->trainable)
+      r->dparam[k] = p->gradients + (param->data - p->weights);
+  }
+}
+
+static void add_range(const void *arg, size_t begin, size_t end) {
+  const struct run *r = arg;
+  r->context->kernels->add(r->y + begin, r->y + begin, r->dy + begin,
+                           end - begin);
+}
+
+/* gradient of the input += what this node wrote beside it. */
+static void add_gradient(const struct pass *p, int input, const float *dx) {
+  size_t count = p->batch * shape_count(&p->graph->nodes[input].out);
+  const struct run r = {
+      .context = p->context, .y = at(p, p->plan->places[input].dy), .dy = dx};
+  imgrec__parallel_range(p->context, count, 16384, add_range, &r);
+}
+
+static void backward(const struct pass *p, int i) {
+  const struct place *place = &p->plan->places[i];
+  struct run r;
+  prepare(p, i, &r);
+  r.dy = at(p, place->dy);
+  r.accumulate = p->accumulate;
+  for (int k = 0; k < r.node->input_count; k++)
+    r.dx[k] = at(p, place->dx[k]);
+  point_gradients(p, &r);
+  r.node->op->backward(&r);
+  for (int k = 0; k < r.node->input_count; k++)
+    if (place->add[k])
+      add_gradient(p, r.node->inputs[k], r.dx[k]);
+}
+
+void imgrec__pass_backward(const struct pass *p) {
+  for (int i = p->graph->logits; i > 0; i--)
+    if (p->plan->places[i].dy != PLAN_NONE)
+      backward(p, i);
+}
