@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 6, images: from the bytes of a file to the input of a network.
+ *
+ * Everything declared here may be called on a worker thread: it takes an
+ * allocator and a place for the error, and touches no context. */
+#ifndef IMGREC_IMAGE_H
+#define IMGREC_IMAGE_H
+
+#include "tensor.h"
+
+/* Rows of H x W x C bytes without gaps; `data` is freed by imgrec__free. */
+struct pixels {
+  unsigned char *data;
+  int height, width, channels;
+};
+
+/* ---- decode.c: a file's bytes to pixels --------------------------------- */
+
+/* The largest file that is read. */
+#define IMGREC__IMAGE_FILE_MAX ((uint64_t)1 << 30)
+
+/* channels: 1 or 3, or 0 for what the file has. */
+int imgrec__decode(struct pixels *out, struct allocator *a, struct error *e,
+                   const void *bytes, size_t size, int channels);
+
+/* ---- sniff.c: what a file says of itself -------------------------------- */
+
+enum {
+  PICTURE_NONE = 0,
+  PICTURE_JPEG = 1,
+  PICTURE_PNG = 2,
+  PICTURE_BMP = 3,
+  PICTURE_PNM = 4
+};
+
+/* As stored: `orientation` (1 to 8, of EXIF) is still to be applied. */
+struct picture {
+  int format, height, width, channels, orientation;
+};
+
+int imgrec__sniff(struct picture *out, struct error *e, const void *bytes,
+                  size_t size);
+/* Height, width and channels that decoding will give, from the first bytes
+ * of a file (256 KiB are enough unless metadata fill them). */
+#define IMGREC__PROBE_BYTES ((size_t)256 * 1024)
+int imgrec__probe(struct error *e, const void *head, size_t head_size,
+                  int *height, int *width, int *channels);
+/* 1 to 8, from the TIFF structure of an EXIF block; 1 where it has none. */
+int imgrec__exif_orientation(const unsigned char *tiff, size_t size);
+/* Refuses what is empty or beyond the limits of imgrec.h. */
+int imgrec__check_size(struct error *e, const char *what, int64_t height,
+                       int64_t width);
+
+/* ---- jpeg.c, png.c: the same picture with nothing in it to fear --------- */
+
+/* Reads the file's structure, refuses what no encoder writes, and puts into
+ * `clean` (size + IMGREC__CLEAN_SLACK bytes) a file of the same pixels that
+ * has only the parts a decoder needs, each of them checked.  With clean ==
+ * NULL it stops where the pixels begin: only *out is wanted. */
+#define IMGREC__CLEAN_SLACK ((size_t)1024)
+int imgrec__jpeg_clean(struct picture *out, unsigned char *clean,
+                       size_t *clean_size, struct error *e,
+                       const unsigned char *bytes, size_t size);
+int imgrec__png_clean(struct picture *out, unsigned char *clean,
+                      size_t *clean_size, struct error *e,
+                      const unsigned char *bytes, size_t size);
+
+/* ---- bmp.c, pnm.c: decoders of our own ---------------------------------- */
+
+int imgrec__bmp_header(struct picture *out, struct error *e,
+                       const unsigned char *bytes, size_t size);
+/* dst: H x W x 3, of the size that the header gave. */
+int imgrec__bmp_decode(unsigned char *dst, struct error *e,
+                       const unsigned char *bytes, size_t size);
+int imgrec__pnm_header(struct picture *out, struct error *e,
+                       const unsigned char *bytes, size_t size);
+/* dst: H x W x C, of the size that the header gave. */
+int imgrec__pnm_decode(unsigned char *dst, struct error *e,
+                       const unsigned char *bytes, size_t size);
+
+/* ---- resize.c ----------------------------------------------------------- */
+
+/* src: h x w x c to dst: height x width x c, c of 1 or 3. */
+int imgrec__resize(unsigned char *dst, int height, int width,
+                   struct allocator *a, struct error *e,
+                   const unsigned char *src, int h, int w, int c, int rule);
+
+/* ---- transform.c -------------------------------------------------------- */
+
+/* ITU-R BT.601 in 16 fraction bits. */
+static inline unsigned char imgrec__luma(const unsigned char *rgb) {
+  return (unsigned char)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u +
+                          32768u) >>
+                         16);
+}
+/* `n` pixels of src_channels to dst_channels, 1 or 3 each; the pixel after
+ * src is src + step * src_channels. */
+void imgrec__convert(unsigned char *dst, int dst_channels,
+                     const unsigned char *src, int src_channels, ptrdiff_t step,
+                     size_t n);
+/* How each function that makes an image of an image begins and ends.  _begin
+ * checks `image` and `out` and gives a new, uninitialised image (channels 0:
+ * those of `image`), _like one of the size of `image`; _end puts it into *out,
+ * or destroys it on failure. `what` names the function in an error. */
+int imgrec__image_begin(imgrec_tensor **made, imgrec_tensor **out,
+                        const imgrec_tensor *image, const char *what,
+                        int64_t height, int64_t width, int channels);
+int imgrec__image_like(imgrec_tensor **made, imgrec_tensor **out,
+                       const imgrec_tensor *image, const char *what);
+int imgrec__image_end(imgrec_tensor **out, imgrec_tensor *made, int status);
+
+/* ---- preprocess.c ------------------------------------------------------- */
+
+int imgrec__preprocess_check(struct error *e, const imgrec_preprocess *p);
+/* pixels: h x w x c; dst: p->height x p->width x p->channels f32.  `p` has
+ * passed the check. */
+int imgrec__preprocess(float *dst, struct allocator *a, struct error *e,
+                       const unsigned char *pixels, int h, int w, int c,
+                       const imgrec_preprocess *p);
+
+#endif

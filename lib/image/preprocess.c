@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* Turns a decoded image into the input of a network: channels, size, values. */
+#include "image/image.h"
+
+int imgrec_preprocess_init(imgrec_preprocess *preprocess, size_t struct_size) {
+  const imgrec_preprocess defaults = {
+      .struct_size = sizeof defaults,
+      .scale = 1.0f / 255.0f,
+      .std = {1.0f, 1.0f, 1.0f},
+  };
+  return imgrec__options_init(preprocess, struct_size, &defaults,
+                              sizeof defaults);
+}
+
+/* ---- Check -------------------------------------------------------------- */
+
+static int is_finite(float v) { return v - v == 0.0f; }
+
+static int check_shape(struct error *e, const imgrec_preprocess *p) {
+  if (p->channels != 1 && p->channels != 3)
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "preprocess: channels is %d; it must be 1 or 3",
+                        (int)p->channels);
+  if (p->height < 1 || p->width < 1)
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "preprocess: the input is %d x %d; both must be at "
+                        "least 1",
+                        (int)p->height, (int)p->width);
+  int status = imgrec__check_size(e, "the input", p->height, p->width);
+  return status < 0 ? imgrec__fail_prefix(e, status, "preprocess") : 0;
+}
+
+int imgrec__preprocess_check(struct error *e, const imgrec_preprocess *p) {
+  int status = check_shape(e, p);
+  if (status < 0)
+    return status;
+  if (p->resize < IMGREC_RESIZE_STRETCH || p->resize > IMGREC_RESIZE_PAD)
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "preprocess: resize is %d, not IMGREC_RESIZE_STRETCH, "
+                        "_CROP or _PAD",
+                        (int)p->resize);
+  if (!is_finite(p->scale))
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "preprocess: scale is not a finite number");
+  for (int k = 0; k < p->channels; k++)
+    if (!is_finite(p->mean[k]) || !is_finite(p->std[k]) || p->std[k] == 0.0f)
+      return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                          "preprocess: mean and std of channel %d must be "
+                          "finite, and std not zero",
+                          k);
+  if (p->reserved != 0)
+    return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED,
+                        "preprocess: reserved is %d; it must be 0",
+                        (int)p->reserved);
+  return 0;
+}
+
+/* ---- The work ----------------------------------------------------------- */
+
+/* Pixels of the input's size and of `channels` that became floats: a table has
+ * what each byte of a channel becomes. */
+static void normalize(float *dst, const unsigned char *src, int channels,
+                      const imgrec_preprocess *p) {
+  float table[3][256];
+  size_t n = (size_t)p->height * (size_t)p->width, c = (size_t)p->channels;
+  for (size_t k = 0; k < c; k++)
+    for (int v = 0; v < 256; v++)
+      table[k][v] = ((float)v * p->scale - p->mean[k]) / p->std[k];
+  size_t next = channels == p->channels ? 1 : 0; /* grey is repeated */
+  for (size_t i = 0; i < n; i++, dst += c, src += channels)
+    for (size_t k = 0; k < c; k++)
+      dst[k] = table[k][src[k * next]];
+}
+
+/* src: h x w x c, c of 1 where p->channels is.  Channels are resized on their
+ * own, so grey is repeated only at the end. */
+static int resize_normalize(float *dst, struct allocator *a, struct error *e,
+                            const unsigned char *src, int h, int w, int c,
+                            const imgrec_preprocess *p) {
+  if (h == p->height && w == p->width) {
+    normalize(dst, src, c, p);
+    return 0;
+  }
+  size_t n = (size_t)p->height * (size_t)p->width * (size_t)c;
+  unsigned char *fitted = imgrec__alloc(a, n);
+  if (!fitted)
+    return imgrec__fail_memory(e, a, "the resized image");
+  int status = imgrec__resize(fitted, p->height, p->width, a, e, src, h, w, c,
+                              p->resize);
+  if (status == 0)
+    normalize(dst, fitted, c, p);
+  imgrec__free(a, fitted);
+  return status;
+}
+
+int imgrec__preprocess(float *dst, struct allocator *a, struct error *e,
+                       const unsigned char *pixels, int h, int w, int c,
+                       const imgrec_preprocess *p) {
+  if (c == 1 || p->channels == 3)
+    return resize_normalize(dst, a, e, pixels, h, w, c, p);
+  size_t n = (size_t)h * (size_t)w;
+  unsigned char *grey = imgrec__alloc(a, n);
+  if (!grey)
+    return imgrec__fail_memory(e, a, "the grey image");
+  imgrec__convert(grey, 1, pixels, 3, 1, n);
+  int status = resize_normalize(dst, a, e, grey, h, w, 1, p);
+  imgrec__free(a, grey);
+  return status;
+}
+
+int imgrec_image_preprocess(imgrec_tensor **out, const imgrec_tensor *image,
+                            const imgrec_preprocess *preprocess) {
+  imgrec_preprocess p = {0};
+  imgrec_tensor *t = NULL;
+  if (!image)
+    return IMGREC_ERR_ARGUMENT;
+  struct imgrec_context *ctx = image->context;
+  if (!out || !preprocess)
+    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
+                        "image_preprocess: there is no %s",
+                        out ? "preprocess struct" : "place for the tensor");
+  int status = imgrec__options_read(&ctx->error, &p, sizeof p, preprocess,
+                                    "imgrec_preprocess");
+  if (status == 0)
+    status = imgrec__preprocess_check(&ctx->error, &p);
+  if (status == 0)
+    status = imgrec__check_image(image, "image_preprocess");
+  const int64_t shape[3] = {p.height, p.width, p.channels};
+  if (status == 0)
+    status = imgrec__tensor_new(&t, ctx, IMGREC_F32, 3, shape);
+  if (status < 0)
+    return status;
+  uint64_t fp = imgrec__fp_enter();
+  status = imgrec__preprocess(t->data, &ctx->allocator, &ctx->error,
+                              image->data, (int)image->shape[0],
+                              (int)image->shape[1], (int)image->shape[2], &p);
+  imgrec__fp_leave(fp);
+  return imgrec__image_end(out, t, status);
+}
