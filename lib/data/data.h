@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 6, data sets: what the readers of each format fill in, the public
+ * object over it, and the loader that makes batches of it. */
+#ifndef IMGREC_DATA_H
+#define IMGREC_DATA_H
+
+#include "context.h"
+#include "image/image.h"
+
+/* Files of packed images and tables are read whole; no larger than this. */
+#define IMGREC__PACKED_MAX  ((uint64_t)1 << 32)
+#define IMGREC__TABLE_MAX   ((uint64_t)1 << 30)
+#define IMGREC__CLASSES_MAX 1000000
+/* Tasks are counted by int. */
+#define IMGREC__FILES_MAX 2000000000
+
+/* ---- names.c: lists of strings, words of file names, parts -------------- */
+
+/* Strings in one block.  Errors are sticky, as those of struct text: check
+ * imgrec__strings_failed when all is added. */
+struct strings {
+  struct text bytes; /* each string with its NUL */
+  size_t *starts;
+  size_t count, capacity;
+};
+
+void imgrec__strings_init(struct strings *s, struct allocator *a);
+void imgrec__strings_free(struct strings *s);
+void imgrec__strings_add(struct strings *s, const char *bytes, size_t n);
+/* Adds all of `from`. */
+void imgrec__strings_copy(struct strings *s, const struct strings *from);
+/* Borrowed until the next _add. */
+const char *imgrec__strings_get(const struct strings *s, size_t i);
+static inline int imgrec__strings_failed(const struct strings *s) {
+  return s->bytes.failed;
+}
+/* Sorts by bytes; with `unique`, of equal ones one stays.  0 when out of
+ * memory. */
+int imgrec__strings_sort(struct strings *s, size_t first, int unique);
+
+/* The array with room for one more behind `count`, NULL when out of memory
+ * (then the old one still stands). */
+void *imgrec__grow(struct allocator *a, void *array, size_t count,
+                   size_t *capacity, size_t size);
+
+/* 1 when s[0..n) is `word` but for the case of A to Z; word is lower case. */
+int imgrec__same_word(const char *s, size_t n, const char *word);
+/* 1 when `name` ends in `suffix` likewise. */
+int imgrec__ends_in(const char *name, const char *suffix);
+/* Bytes of the folder in front of a path's last name, its '/' included. */
+size_t imgrec__folder_length(const char *path);
+/* Sets `out` to the folder's path and the name in it; the text's own sticky
+ * error says whether it could. */
+void imgrec__join(struct text *out, const char *folder, const char *name);
+/* Fails with the reason why `path` cannot be opened. */
+int imgrec__fail_open(struct error *e, const char *path);
+
+/* IMGREC_PART_* of train, training, val, valid, validation, test, testing;
+ * IMGREC_PART_ANY for another word. */
+int imgrec__part_of(const char *word, size_t n);
+#define PART_BIT(part) (1 << (part))
+/* The part that `want` means, given the set of those there are (0: `path` does
+ * not come in parts): train for IMGREC_PART_ANY, or the only one. */
+int imgrec__part_choose(struct error *e, const char *path, int available,
+                        int want, int *part);
+
+/* ---- store.c: the images that data sets share --------------------------- */
+
+struct image_size {
+  int32_t height, width, channels; /* 0: not known */
+};
+
+/* Either pixels in memory or a list of files. */
+struct store {
+  int64_t references;
+  struct imgrec_context *context; /* kept alive by whoever keeps the store */
+  const char *format;             /* for people: "folder per class" */
+  struct strings classes;         /* names */
+  int64_t count;
+  size_t capacity;      /* of labels while files are added */
+  int32_t *labels;      /* class of each item */
+  struct strings names; /* of files: one an item; packed: of the files */
+
+  void *block;           /* packed: the memory that pixels lie in */
+  unsigned char *pixels; /* packed: count x H x W x C; NULL: files */
+  struct image_size size;
+  int64_t *firsts; /* packed: the first item of each of names */
+
+  struct image_size *sizes; /* files: of each */
+  unsigned char *bad;       /* files: 1 when it could not be decoded */
+  char **skipped;           /* a sentence for each unreadable file */
+  size_t skipped_count, skipped_capacity;
+};
+
+int imgrec__store_create(struct store **out, struct imgrec_context *ctx);
+void imgrec__store_retain(struct store *s);
+void imgrec__store_release(struct store *s);
+int imgrec__store_add_file(struct store *s, const char *path, size_t n,
+                           int32_t label);
+/* Looks at the head of every file and drops what no image can be read from,
+ * with a sentence each; IMGREC_ERR_FORMAT when none is left. `path` is what
+ * was opened.  With a decode hook all files stay, of unknown size. */
+int imgrec__store_probe(struct store *s, const char *path);
+/* Takes over `reason`, which is freed when this fails. */
+int imgrec__store_skip(struct store *s, char *reason);
+unsigned char *imgrec__store_pixels(const struct store *s, int64_t item);
+struct image_size imgrec__store_size(const struct store *s, int64_t item);
+/* Class names from a file with one a line, when there is one at folder/name:
+ * 1 when they were read, 0 when there is none. */
+int imgrec__store_name_file(struct store *s, const char *folder,
+                            const char *name);
+/* The names "0" to "count - 1". */
+int imgrec__store_name_numbers(struct store *s, int count);
+
+/* ---- Readers: each fills a new store and reports to its context --------- */
+
+int imgrec__read_folder(struct store *s, const char *path, int part);
+
+int imgrec__read_csv(struct store *s, const char *path, int part);
+/* From memory, which is changed; files are listed but not looked at. */
+int imgrec__csv_parse(struct store *s, const char *path, struct blob *b,
+                      int part);
+
+/* `path`: the file of the images, or the folder. */
+int imgrec__read_idx(struct store *s, const char *path, int part);
+/* Takes over the bytes of `images` when it succeeds.  `classes`: at least so
+ * many, however few the labels use. */
+int imgrec__idx_parse(struct store *s, const char *path, struct blob *images,
+                      const struct blob *labels, int classes);
+/* Which parts a folder has as IDX files: a set of PART_BIT. */
+int imgrec__idx_parts(struct imgrec_context *ctx, const char *folder);
+
+/* `path`: one .bin file, or the folder. */
+int imgrec__read_cifar(struct store *s, const char *path, int part);
+/* Room for the images of `bytes` bytes of files, then one file after another
+ * put behind what is there. */
+int imgrec__cifar_reserve(struct store *s, uint64_t bytes, size_t files);
+int imgrec__cifar_append(struct store *s, const char *path,
+                         const struct blob *b);
+int imgrec__cifar_parts(struct imgrec_context *ctx, const char *folder);
+
+/* detect.c: the reader that suits what is at `path`. */
+int imgrec__read_any(struct store *s, const char *path, int part);
+
+/* ---- dataset.c ---------------------------------------------------------- */
+
+struct imgrec_dataset {
+  struct imgrec_context *context;
+  struct store *store;
+  int64_t *items; /* of the store, in this data set's order */
+  int64_t count;
+  struct strings labels;
+  int32_t *renumbered; /* from the store's classes; NULL: the same */
+  int64_t shape[3];
+  char *description;
+  char *source; /* what imgrec_dataset_source returned last */
+  size_t source_size;
+};
+
+int32_t imgrec__dataset_label(const struct imgrec_dataset *d, int64_t index);
+/* Over `count` items of a store, which the caller lists, and with a copy of
+ * `labels`; retains the store. */
+int imgrec__dataset_new(struct imgrec_dataset **out, struct store *s,
+                        int64_t count, const struct strings *labels);
+
+/* describe.c: sets shape and description. */
+int imgrec__dataset_describe(struct imgrec_dataset *d);
+
+/* ---- loader.c: batches, decoded ahead by all workers -------------------- */
+
+struct loader;
+/* `d` must outlive the loader. */
+int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
+                          const imgrec_preprocess *p, int batch);
+void imgrec__loader_destroy(struct loader *l);
+/* A new pass over all images, without those that failed in an earlier one; in
+ * the order of the data set or shuffled by seed and epoch. */
+int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
+                         uint64_t epoch);
+/* The next *n images, x: n x H x W x C, and their classes, borrowed until the
+ * next call; all batches but the last are full, *n is 0 at the end.  A file
+ * that cannot be decoded is left out, logged, and added to the data set's
+ * skipped files; IMGREC_ERR_FORMAT when that was all of them. */
+int imgrec__loader_next(struct loader *l, const float **x,
+                        const int32_t **labels, size_t *n);
+/* The most that a loader allocates, but for 8 bytes an image of the set. */
+uint64_t imgrec__loader_bytes(const imgrec_preprocess *p, int batch);
+
+#endif

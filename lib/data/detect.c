@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Finds out by looking which reader suits what is at a path. */
+#include "data/data.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static int read_directory(struct store *s, const char *path, int part) {
+  int parts = imgrec__idx_parts(s->context, path);
+  if (parts > 0)
+    return imgrec__read_idx(s, path, part);
+  if (parts == 0)
+    parts = imgrec__cifar_parts(s->context, path);
+  if (parts > 0)
+    return imgrec__read_cifar(s, path, part);
+  return parts < 0 ? parts : imgrec__read_folder(s, path, part);
+}
+
+static int fail_unknown(struct error *e, const char *path,
+                        const unsigned char *head, size_t n) {
+  struct picture picture;
+  if (imgrec__sniff(&picture, NULL, head, n) >= 0)
+    return imgrec__fail(e, IMGREC_ERR_FORMAT,
+                        "'%s' is a single image; a data set is a folder with a "
+                        "folder per class",
+                        path);
+  return imgrec__fail(e, IMGREC_ERR_FORMAT,
+                      "'%s' is none of the data sets that are read: a folder "
+                      "per class, a .csv file, IDX or CIFAR binary",
+                      path);
+}
+
+static int read_single(struct store *s, const char *path, int part) {
+  struct error *e = &s->context->error;
+  unsigned char head[4096];
+  size_t n;
+  int status = imgrec__file_head(path, e, head, sizeof head, &n);
+  if (status < 0)
+    return status;
+  if (imgrec__ends_in(path, ".csv"))
+    return imgrec__read_csv(s, path, part);
+  if (imgrec__ends_in(path, ".bin"))
+    return imgrec__read_cifar(s, path, part);
+  int gzip = n >= 2 && head[0] == 0x1f && head[1] == 0x8b;
+  int idx = n >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 8 &&
+            head[2] <= 14 && head[3] >= 1 && head[3] <= 4;
+  if (gzip || idx)
+    return imgrec__read_idx(s, path, part);
+  return fail_unknown(e, path, head, n);
+}
+
+int imgrec__read_any(struct store *s, const char *path, int part) {
+  struct stat st;
+  if (stat(path, &st) != 0)
+    return imgrec__fail_open(&s->context->error, path);
+  return S_ISDIR(st.st_mode) ? read_directory(s, path, part)
+                             : read_single(s, path, part);
+}
