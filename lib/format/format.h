@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 6: model files.  safetensors.c reads any such file within bounds and
+ * knows no model; metadata.c and model_json.c turn what a model knows into
+ * strings and back; weights.c fits tensors to parameters. */
+#ifndef IMGREC_FORMAT_H
+#define IMGREC_FORMAT_H
+
+#include "model/graph.h"
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "model files are little-endian, and nothing here swaps bytes yet"
+#endif
+
+/* ---- safetensors.c ------------------------------------------------------ */
+
+/* What one header may have at most, as the safetensors library says too. */
+#define FORMAT_HEADER_MAX ((uint64_t)100000000)
+/* Larger files are not read. */
+#define FORMAT_FILE_MAX ((uint64_t)16 << 30)
+
+enum { STORED_MAX_DIM = 8 };
+
+/* The ones that can become weights; the others only have a size. */
+enum widen { WIDEN_NONE, WIDEN_F16, WIDEN_BF16, WIDEN_F32, WIDEN_F64 };
+
+struct stored_type {
+  const char *name; /* "F32" */
+  unsigned size;    /* bytes an element */
+  enum widen widen;
+};
+
+/* A tensor of the file, in bytes [begin, end) of its data section. */
+struct stored {
+  char *name;
+  const struct stored_type *type;
+  int ndim;
+  int64_t dim[STORED_MAX_DIM];
+  uint64_t count; /* elements */
+  uint64_t begin, end;
+};
+
+/* The text and the data are those of the bytes that it was parsed from. */
+struct safetensors {
+  struct allocator *allocator;
+  struct json header;
+  int metadata;           /* the value of __metadata__, -1: none */
+  struct stored *tensors; /* by name */
+  size_t count;
+  const unsigned char *data;
+  size_t data_size;
+};
+
+int imgrec__safetensors_parse(struct safetensors *out, struct allocator *a,
+                              struct error *e, const void *bytes, size_t size);
+void imgrec__safetensors_free(struct safetensors *f);
+/* NULL when there is none of this name. */
+struct stored *imgrec__safetensors_find(const struct safetensors *f,
+                                        const char *name);
+/* The string as a new C string; `what` is for the sentence.  A character NUL
+ * in it is IMGREC_ERR_FORMAT. */
+int imgrec__format_string(char **out, const struct json *j, int value,
+                          struct error *e, const char *what);
+/* A name from a file made fit for a sentence: no control characters, and not
+ * longer than the buffer. */
+const char *imgrec__printable(const char *name, char buffer[96]);
+
+/* ---- safetensors_write.c ------------------------------------------------ */
+
+/* SHA-256 of the data section that _write makes. */
+int imgrec__safetensors_hash(const struct imgrec_model *m, char hex[65]);
+/* `metadata` is a JSON object as text. */
+int imgrec__safetensors_write(const struct imgrec_model *m,
+                              const char *metadata, const char *path);
+
+/* ---- metadata.c --------------------------------------------------------- */
+
+/* All of __metadata__ as a JSON object, keys sorted. */
+int imgrec__metadata_write(struct text *out, const struct imgrec_model *m);
+/* That f is an imgrec model which this version can run, and that what it says
+ * matches its hashes. */
+int imgrec__metadata_check(const struct safetensors *f, struct error *e);
+/* The data section alone, where the file has a hash of it. */
+int imgrec__metadata_check_data(const struct safetensors *f, struct error *e);
+/* imgrec.arch as a new string. */
+int imgrec__metadata_arch(char **out, const struct safetensors *f,
+                          struct error *e);
+/* Labels and preprocessing of f become the model's. */
+int imgrec__metadata_apply(struct imgrec_model *m, const struct safetensors *f);
+
+/* ---- model_json.c -------------------------------------------------------- */
+
+/* m has labels; preprocessing is one that imgrec__preprocess_check passes. */
+void imgrec__labels_write(struct text *t, const struct imgrec_model *m);
+void imgrec__preprocess_write(struct text *t, const imgrec_preprocess *p);
+/* From a parsed value to m. */
+int imgrec__labels_apply(struct imgrec_model *m, const struct json *j);
+int imgrec__preprocess_apply(struct imgrec_model *m, const struct json *j);
+
+/* ---- weights.c ---------------------------------------------------------- */
+
+/* Where each parameter of a graph, in order, is in a file. */
+struct match {
+  struct allocator *allocator;
+  const struct stored **sources;
+  size_t count;
+  uint64_t largest; /* elements of the largest tensor */
+};
+
+/* The next parameter of g behind `at`, which starts as {0, 0}; NULL at the
+ * end. */
+struct cursor {
+  int node, index;
+};
+struct param *imgrec__next_param(const struct graph *g, struct cursor *at);
+
+/* IMGREC_ERR_SHAPE unless names and shapes of f are just those of g. */
+int imgrec__match(struct match *out, const struct graph *g,
+                  const struct safetensors *f, struct error *e);
+void imgrec__match_free(struct match *match);
+/* Sets all weights of m, whose graph is the one that was matched; `what` is
+ * the file, for a warning. */
+int imgrec__match_import(const struct match *match, struct imgrec_model *m,
+                         const struct safetensors *f, const char *what);
+
+#endif

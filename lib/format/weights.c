@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* Tensors of a file become the weights of a model: matched by name and shape,
+ * all of them before the first is read. */
+#include "format/format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct param *imgrec__next_param(const struct graph *g, struct cursor *at) {
+  while (at->node < g->node_count) {
+    struct node *n = &g->nodes[at->node];
+    if (at->index < n->param_count)
+      return &n->params[at->index++];
+    at->node++;
+    at->index = 0;
+  }
+  return NULL;
+}
+
+/* ---- what does not fit -------------------------------------------------- */
+
+enum { SHOWN = 3 };
+
+/* Names for a sentence: the first few, and how many there are. */
+struct list {
+  size_t count;
+  struct text names;
+};
+
+struct report {
+  struct list missing, left_over, misshapen;
+};
+
+static void add_name(struct list *l, const char *name) {
+  char shown[96];
+  if (l->count++ < SHOWN)
+    imgrec__text_add(&l->names, "%s%s", l->count == 1 ? "" : ", ",
+                     imgrec__printable(name, shown));
+}
+
+static void add_shape(struct text *t, const int64_t *dim, int ndim) {
+  imgrec__text_string(t, ndim == 0 ? "one number" : "");
+  for (int i = 0; i < ndim; i++)
+    imgrec__text_add(t, "%s%" PRId64, i == 0 ? "" : " x ", dim[i]);
+}
+
+static void add_misshapen(struct list *l, const struct stored *t,
+                          const struct param *p) {
+  add_name(l, p->name);
+  if (l->count > SHOWN)
+    return;
+  imgrec__text_add(&l->names, " (%s ", t->type->name);
+  add_shape(&l->names, t->dim, t->ndim);
+  imgrec__text_string(&l->names, " instead of F32 ");
+  add_shape(&l->names, p->dim, p->ndim);
+  imgrec__text_string(&l->names, ")");
+}
+
+static void add_list(struct text *t, const struct list *l, const char *what) {
+  if (l->count != 0)
+    imgrec__text_add(t, "; %s: %s%s", what, l->names.data,
+                     l->count > SHOWN ? ", ..." : "");
+}
+
+static int fail_report(const struct report *r, struct allocator *a,
+                       struct error *e) {
+  struct text t;
+  imgrec__text_init(&t, a);
+  imgrec__text_add(&t,
+                   "the weights do not fit the network: %zu missing, %zu left "
+                   "over, %zu of another shape",
+                   r->missing.count, r->left_over.count, r->misshapen.count);
+  int failed = r->missing.names.failed || r->left_over.names.failed ||
+               r->misshapen.names.failed;
+  if (!failed) {
+    add_list(&t, &r->missing, "missing");
+    add_list(&t, &r->left_over, "left over");
+    add_list(&t, &r->misshapen, "of another shape");
+  }
+  int status = failed || t.failed
+                   ? imgrec__fail_memory(e, a, "the names that do not fit")
+                   : imgrec__fail(e, IMGREC_ERR_SHAPE, "%s", t.data);
+  imgrec__text_free(&t);
+  return status;
+}
+
+/* ---- matching ----------------------------------------------------------- */
+
+static int same_shape(const struct stored *t, const struct param *p) {
+  return t->type->widen != WIDEN_NONE && t->ndim == p->ndim &&
+         memcmp(t->dim, p->dim, (size_t)p->ndim * sizeof p->dim[0]) == 0;
+}
+
+/* Finds the tensor of each parameter and marks it in `used`, one a tensor. */
+static void match_params(struct match *match, const struct graph *g,
+                         const struct safetensors *f, unsigned char *used,
+                         struct report *r) {
+  const struct param *p;
+  struct cursor at = {0, 0};
+  while ((p = imgrec__next_param(g, &at)) != NULL) {
+    const struct stored *t = imgrec__safetensors_find(f, p->name);
+    match->sources[match->count++] = t;
+    if (t == NULL) {
+      add_name(&r->missing, p->name);
+      continue;
+    }
+    used[t - f->tensors] = 1;
+    if (!same_shape(t, p))
+      add_misshapen(&r->misshapen, t, p);
+    else if (t->count > match->largest)
+      match->largest = t->count;
+  }
+}
+
+/* PyTorch's batch norm counts its steps; nothing is computed from it. */
+static int is_counter(const char *name) {
+  static const char suffix[] = ".num_batches_tracked";
+  size_t n = strlen(name), m = sizeof suffix - 1;
+  return n > m && memcmp(name + n - m, suffix, m) == 0;
+}
+
+static void find_left_over(const struct safetensors *f,
+                           const unsigned char *used, struct report *r) {
+  for (size_t i = 0; i < f->count; i++)
+    if (!used[i] && !is_counter(f->tensors[i].name))
+      add_name(&r->left_over, f->tensors[i].name);
+}
+
+static void match_names(struct match *match, const struct graph *g,
+                        const struct safetensors *f, unsigned char *used,
+                        struct report *r) {
+  struct text empty;
+  imgrec__text_init(&empty, f->allocator);
+  r->missing = r->left_over = r->misshapen = (struct list){0, empty};
+  match_params(match, g, f, used, r);
+  find_left_over(f, used, r);
+}
+
+static size_t count_params(const struct graph *g) {
+  size_t n = 0;
+  for (int i = 0; i < g->node_count; i++)
+    n += (size_t)g->nodes[i].param_count;
+  return n;
+}
+
+int imgrec__match(struct match *out, const struct graph *g,
+                  const struct safetensors *f, struct error *e) {
+  struct allocator *a = f->allocator;
+  struct report r;
+  struct match match = {.allocator = a};
+  unsigned char *used = imgrec__alloc_zero(a, f->count);
+  match.sources =
+      imgrec__alloc_array(a, count_params(g), sizeof *match.sources);
+  if (used == NULL || match.sources == NULL) {
+    imgrec__free(a, used);
+    imgrec__match_free(&match);
+    return imgrec__fail_memory(e, a, "the list of weights");
+  }
+  match_names(&match, g, f, used, &r);
+  int status = IMGREC_OK;
+  if (r.missing.count + r.left_over.count + r.misshapen.count != 0)
+    status = fail_report(&r, a, e);
+  imgrec__text_free(&r.missing.names);
+  imgrec__text_free(&r.left_over.names);
+  imgrec__text_free(&r.misshapen.names);
+  imgrec__free(a, used);
+  if (status < 0)
+    imgrec__match_free(&match);
+  else
+    *out = match;
+  return status;
+}
+
+void imgrec__match_free(struct match *match) {
+  imgrec__free(match->allocator, match->sources);
+  match->sources = NULL;
+}
+
+/* ---- numbers ------------------------------------------------------------ */
+
+static float float_of(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* IEEE 754 binary16; exact. */
+static float widen_f16(uint16_t h) {
+  uint32_t sign = (uint32_t)(h & 0x8000) << 16, fraction = h & 0x3ff;
+  uint32_t exponent = h >> 10 & 31;
+  if (exponent == 31)
+    return float_of(sign | 0x7f800000 | fraction << 13);
+  if (exponent != 0)
+    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+  float x = (float)fraction * 0x1p-24f;
+  return sign != 0 ? -x : x;
+}
+
+/* count elements from bytes of any alignment; F64 is rounded. */
+static void widen(float *out, const struct stored *t,
+                  const unsigned char *bytes) {
+  for (size_t i = 0; i < t->count; i++, bytes += t->type->size) {
+    uint16_t half;
+    double wide;
+    switch (t->type->widen) {
+    case WIDEN_F16:
+      memcpy(&half, bytes, sizeof half);
+      out[i] = widen_f16(half);
+      break;
+    case WIDEN_BF16:
+      memcpy(&half, bytes, sizeof half);
+      out[i] = float_of((uint32_t)half << 16);
+      break;
+    case WIDEN_F64:
+      memcpy(&wide, bytes, sizeof wide);
+      out[i] = (float)wide;
+      break;
+    default:
+      memcpy(&out[i], bytes, sizeof out[i]);
+    }
+  }
+}
+
+/* ---- importing ---------------------------------------------------------- */
+
+/* Such weights make every answer NaN, but that is the file's to say. */
+static void warn_not_finite(const struct imgrec_context *ctx,
+                            const struct param *p, const char *what) {
+  size_t n = 0;
+  for (size_t i = 0; i < p->count; i++)
+    n += !(p->data[i] - p->data[i] == 0.0f);
+  if (n != 0)
+    imgrec__log(ctx, IMGREC_LOG_WARNING,
+                "%s: %zu of the %zu values of '%s' are NaN or infinite", what,
+                n, p->count, p->name);
+}
+
+/* F32 that lies right is read where it is; anything else needs room. */
+static int in_place(const struct stored *t, const struct safetensors *f) {
+  return t->type->widen == WIDEN_F32 &&
+         (uintptr_t)(f->data + t->begin) % sizeof(float) == 0;
+}
+
+static int needs_room(const struct match *match, const struct safetensors *f) {
+  for (size_t i = 0; i < match->count; i++)
+    if (!in_place(match->sources[i], f))
+      return 1;
+  return 0;
+}
+
+static void import_param(const struct param *p, const struct stored *t,
+                         const struct safetensors *f, float *room) {
+  const void *bytes = f->data + t->begin;
+  if (in_place(t, f)) {
+    imgrec__param_import(p, bytes, p->data);
+  } else {
+    widen(room, t, bytes);
+    imgrec__param_import(p, room, p->data);
+  }
+}
+
+int imgrec__match_import(const struct match *match, struct imgrec_model *m,
+                         const struct safetensors *f, const char *what) {
+  struct imgrec_context *ctx = m->context;
+  const struct param *p;
+  struct cursor at = {0, 0};
+  float *room = NULL;
+  if (needs_room(match, f)) {
+    room = imgrec__alloc_array(&ctx->allocator, (size_t)match->largest,
+                               sizeof *room);
+    if (room == NULL)
+      return imgrec__fail_memory(&ctx->error, &ctx->allocator,
+                                 "the conversion of the weights");
+  }
+  for (size_t i = 0; (p = imgrec__next_param(&m->graph, &at)) != NULL; i++) {
+    import_param(p, match->sources[i], f, room);
+    warn_not_finite(ctx, p, what);
+  }
+  imgrec__free(&ctx->allocator, room);
+  return IMGREC_OK;
+}
+
+/* ---- public ------------------------------------------------------------- */
+
+static int load_weights(struct imgrec_model *m, const struct blob *file,
+                        const char *path) {
+  struct imgrec_context *ctx = m->context;
+  struct safetensors f;
+  struct match match;
+  int status = imgrec__safetensors_parse(&f, &ctx->allocator, &ctx->error,
+                                         file->bytes, file->size);
+  if (status < 0)
+    return status;
+  status = imgrec__metadata_check_data(&f, &ctx->error);
+  if (status >= 0)
+    status = imgrec__match(&match, &m->graph, &f, &ctx->error);
+  if (status >= 0) {
+    status = imgrec__match_import(&match, m, &f, path);
+    imgrec__match_free(&match);
+  }
+  imgrec__safetensors_free(&f);
+  return status;
+}
+
+int imgrec_model_load_weights(imgrec_model *model, const char *path) {
+  struct blob file = {NULL, 0};
+  if (model == NULL)
+    return IMGREC_ERR_ARGUMENT;
+  struct imgrec_context *ctx = model->context;
+  if (path == NULL)
+    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_model_load_weights: path is NULL");
+  int status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
+                                 FORMAT_FILE_MAX);
+  if (status < 0)
+    return status;
+  uint64_t fp = imgrec__fp_enter();
+  status = load_weights(model, &file, path);
+  imgrec__fp_leave(fp);
+  if (status < 0)
+    imgrec__fail_prefix(&ctx->error, status, "%s", path);
+  imgrec__blob_free(&file, &ctx->allocator);
+  return status;
+}
