@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Floor 7: the loss, the optimisers, and the loop over epochs. */
+#ifndef IMGREC_TRAIN_H
+#define IMGREC_TRAIN_H
+
+#include "data/data.h"
+#include "model/graph.h"
+
+struct imgrec_trainer {
+  struct imgrec_model *model;
+  imgrec_trainer_options options;
+  struct plan plan;
+  float *arena;
+  float *gradients, *moment1, *moment2; /* as the model's weights lie */
+  uint64_t step;                        /* forward and backward passes done */
+  uint64_t updates;                     /* of the weights */
+  double beta1_power, beta2_power;      /* beta^updates */
+  /* Of the last step. */
+  double loss_sum;
+  size_t correct;
+};
+
+/* What the right answers are: exactly one of the two. */
+struct targets {
+  const int32_t *classes;     /* N */
+  const float *probabilities; /* N x classes */
+};
+
+/* Softmax cross-entropy of N rows of logits, each
+ *   loss = log(sum of exp(z)) sum(t) - sum of t z
+ * and, where dz is not NULL, its gradient by z times `scale`:
+ *   dz = (softmax(z) - t) scale
+ * Adds the losses to *loss_sum in the order of rows and counts in *correct the
+ * rows whose greatest logit (the first of equals) is the target's. */
+void imgrec__cross_entropy(const struct kernels *k, const float *z,
+                           const struct targets *t, size_t n, size_t classes,
+                           float scale, float *dz, double *loss_sum,
+                           size_t *correct);
+/* Whether the model can train or be measured on this; `what` names it. */
+int imgrec__check_dataset(const struct imgrec_model *m,
+                          const struct imgrec_dataset *dataset,
+                          const char *what);
+/* One step; all arguments are already checked. */
+void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
+                          const struct targets *targets, size_t batch);
+
+#endif

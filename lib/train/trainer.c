@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* One training step: forward, loss, backward, and the optimisers. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "train.h"
+
+enum { MAX_BATCH = 65536, MAX_ACCUMULATE = 65536 };
+
+/* ---- Options ------------------------------------------------------------- */
+
+int imgrec_trainer_options_init(imgrec_trainer_options *options,
+                                size_t struct_size) {
+  const imgrec_trainer_options defaults = {
+      .struct_size = sizeof defaults,
+      .max_batch = 32,
+      .momentum = 0.9F,
+      .beta1 = 0.9F,
+      .beta2 = 0.999F,
+      .epsilon = 1e-7F,
+      .accumulate = 1,
+  };
+  return imgrec__options_init(options, struct_size, &defaults, sizeof defaults);
+}
+
+static int fail_range(struct error *e, const char *name, const char *range) {
+  return imgrec__fail(e, IMGREC_ERR_ARGUMENT, "%s must be %s", name, range);
+}
+
+static int in_unit(float x) { return x >= 0 && x < 1; }
+
+static int check_options(struct error *e, const imgrec_trainer_options *o) {
+  if (o->optimizer != IMGREC_OPTIMIZER_ADAM &&
+      o->optimizer != IMGREC_OPTIMIZER_SGD)
+    return fail_range(e, "optimizer", "an IMGREC_OPTIMIZER_ value");
+  if (o->max_batch < 1 || o->max_batch > MAX_BATCH)
+    return fail_range(e, "max_batch", "1 to 65536");
+  if (!(o->learning_rate > 0) || !isfinite(o->learning_rate))
+    return fail_range(e, "learning_rate", "a positive number");
+  if (!in_unit(o->momentum))
+    return fail_range(e, "momentum", "in [0, 1)");
+  if (!in_unit(o->beta1) || !in_unit(o->beta2))
+    return fail_range(e, "beta1 and beta2", "in [0, 1)");
+  if (!(o->epsilon > 0) || !isfinite(o->epsilon))
+    return fail_range(e, "epsilon", "a positive number");
+  if (o->accumulate < 1 || o->accumulate > MAX_ACCUMULATE)
+    return fail_range(e, "accumulate", "1 to 65536");
+  return IMGREC_OK;
+}
+
+static int read_options(struct error *e, imgrec_trainer_options *o,
+                        const imgrec_trainer_options *theirs) {
+  imgrec_trainer_options_init(o, sizeof *o);
+  int status =
+      imgrec__options_read(e, o, sizeof *o, theirs, "imgrec_trainer_options");
+  if (status < 0)
+    return status;
+  if (o->max_batch == 0)
+    o->max_batch = 32;
+  if (o->learning_rate == 0)
+    o->learning_rate = o->optimizer == IMGREC_OPTIMIZER_ADAM ? 0.001F : 0.01F;
+  if (o->accumulate == 0)
+    o->accumulate = 1;
+  return check_options(e, o);
+}
+
+/* ---- Life ---------------------------------------------------------------- */
+
+static int make_memory(struct imgrec_trainer *t) {
+  struct imgrec_context *ctx = t->model->context;
+  struct allocator *a = &ctx->allocator;
+  size_t bytes = t->model->weight_floats * sizeof(float);
+  int adam = t->options.optimizer == IMGREC_OPTIMIZER_ADAM;
+  int status = imgrec__plan_create(&t->plan, a, &ctx->error, &t->model->graph,
+                                   (size_t)t->options.max_batch, 1);
+  if (status < 0)
+    return status;
+  t->arena = imgrec__alloc_array(a, t->plan.floats, sizeof *t->arena);
+  t->gradients = imgrec__alloc_zero(a, bytes);
+  t->moment1 = imgrec__alloc_zero(a, bytes);
+  t->moment2 = adam ? imgrec__alloc_zero(a, bytes) : NULL;
+  if (!t->arena || !t->gradients || !t->moment1 || (adam && !t->moment2))
+    return imgrec__fail_memory(&ctx->error, a, "the trainer");
+  return IMGREC_OK;
+}
+
+int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
+                          const imgrec_trainer_options *options) {
+  if (!out || !model)
+    return IMGREC_ERR_ARGUMENT;
+  struct imgrec_context *ctx = model->context;
+  imgrec_trainer_options o;
+  int status = read_options(&ctx->error, &o, options);
+  if (status < 0)
+    return status;
+  struct imgrec_trainer *t = imgrec__alloc_zero(&ctx->allocator, sizeof *t);
+  if (!t)
+    return imgrec__fail_memory(&ctx->error, &ctx->allocator, "the trainer");
+  t->model = model;
+  t->options = o;
+  t->beta1_power = t->beta2_power = 1;
+  imgrec__model_retain(model);
+  status = make_memory(t);
+  if (status < 0)
+    imgrec_trainer_destroy(t);
+  else
+    *out = t;
+  return status;
+}
+
+void imgrec_trainer_destroy(imgrec_trainer *t) {
+  if (!t)
+    return;
+  struct allocator *a = &t->model->context->allocator;
+  imgrec__plan_free(&t->plan);
+  imgrec__free(a, t->arena);
+  imgrec__free(a, t->gradients);
+  imgrec__free(a, t->moment1);
+  imgrec__free(a, t->moment2);
+  struct imgrec_model *model = t->model;
+  imgrec__free(a, t);
+  imgrec_model_destroy(model);
+}
+
+int imgrec_trainer_set_learning_rate(imgrec_trainer *t, float learning_rate) {
+  if (!t)
+    return IMGREC_ERR_ARGUMENT;
+  if (!(learning_rate > 0) || !isfinite(learning_rate))
+    return fail_range(&t->model->context->error, "learning_rate",
+                      "a positive number");
+  t->options.learning_rate = learning_rate;
+  return IMGREC_OK;
+}
+
+/* ---- Update -------------------------------------------------------------- */
+
+struct update {
+  const struct imgrec_trainer *trainer;
+  const struct param *param;
+  float rate; /* Adam's is corrected for bias */
+};
+
+static void update_range(const void *arg, size_t begin, size_t end) {
+  const struct update *u = arg;
+  const struct imgrec_trainer *t = u->trainer;
+  const imgrec_trainer_options *o = &t->options;
+  const struct kernels *k = t->model->context->kernels;
+  size_t at = imgrec__param_offset(t->model, u->param) + begin;
+  float *w = u->param->data + begin;
+  if (o->optimizer == IMGREC_OPTIMIZER_ADAM)
+    k->adam(w, t->moment1 + at, t->moment2 + at, t->gradients + at, end - begin,
+            1, u->rate, 1 - o->beta1, 1 - o->beta2, o->epsilon);
+  else
+    k->sgd(w, t->moment1 + at, t->gradients + at, end - begin, 1, u->rate,
+           o->momentum);
+}
+
+/* Keras' Adam: rate = lr sqrt(1 - beta2^t) / (1 - beta1^t). */
+static float update_rate(struct imgrec_trainer *t) {
+  const imgrec_trainer_options *o = &t->options;
+  t->updates++;
+  if (o->optimizer != IMGREC_OPTIMIZER_ADAM)
+    return o->learning_rate;
+  t->beta1_power *= (double)o->beta1;
+  t->beta2_power *= (double)o->beta2;
+  return (float)((double)o->learning_rate * sqrt(1 - t->beta2_power) /
+                 (1 - t->beta1_power));
+}
+
+static void update(struct imgrec_trainer *t) {
+  struct update u = {t, NULL, update_rate(t)};
+  for (int i = 0; (u.param = imgrec__model_param(t->model, i)); i++)
+    if (u.param->trainable)
+      imgrec__parallel_range(t->model->context, u.param->count, 16384,
+                             update_range, &u);
+}
+
+/* ---- Step ---------------------------------------------------------------- */
+
+void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
+                          const struct targets *targets, size_t batch) {
+  struct imgrec_model *m = t->model;
+  uint64_t every = (uint64_t)t->options.accumulate;
+  const struct pass pass = {.context = m->context,
+                            .graph = &m->graph,
+                            .plan = &t->plan,
+                            .arena = t->arena,
+                            .x = x,
+                            .batch = batch,
+                            .weights = m->weights,
+                            .gradients = t->gradients,
+                            .accumulate = t->step % every != 0,
+                            .seed = t->options.seed,
+                            .step = t->step};
+  size_t classes = (size_t)imgrec_model_classes(m);
+  float scale = (float)(1 / ((double)batch * (double)every));
+  uint64_t fp = imgrec__fp_enter();
+  const float *logits = imgrec__pass_forward(&pass, m->graph.logits);
+  t->loss_sum = 0;
+  t->correct = 0;
+  imgrec__cross_entropy(m->context->kernels, logits, targets, batch, classes,
+                        scale, imgrec__pass_gradient(&pass), &t->loss_sum,
+                        &t->correct);
+  imgrec__pass_backward(&pass);
+  if (++t->step % every == 0)
+    update(t);
+  imgrec__fp_leave(fp);
+}
+
+static int check_classes(struct error *e, const struct imgrec_tensor *labels,
+                         int64_t n, int classes) {
+  const int32_t *v = labels->data;
+  if (labels->ndim != 1 || labels->shape[0] != n)
+    return imgrec__fail(
+        e, IMGREC_ERR_SHAPE,
+        "labels must be one i32 for each of the %" PRId64 " images", n);
+  for (int64_t i = 0; i < n; i++)
+    if (v[i] < 0 || v[i] >= classes)
+      return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                          "label %d of image %" PRId64
+                          " is no class; the model has %d",
+                          (int)v[i], i, classes);
+  return IMGREC_OK;
+}
+
+static int check_labels(struct error *e, const struct imgrec_tensor *labels,
+                        int64_t n, int classes, struct targets *out) {
+  if (labels && labels->dtype == IMGREC_I32) {
+    *out = (struct targets){labels->data, NULL};
+    return check_classes(e, labels, n, classes);
+  }
+  if (!labels || labels->dtype != IMGREC_F32 || labels->ndim != 2 ||
+      labels->shape[0] != n || labels->shape[1] != classes)
+    return imgrec__fail(e, IMGREC_ERR_SHAPE,
+                        "labels must be %" PRId64 " i32 classes or %" PRId64
+                        " x %d f32 probabilities",
+                        n, n, classes);
+  *out = (struct targets){NULL, labels->data};
+  return IMGREC_OK;
+}
+
+int imgrec_train_step(imgrec_trainer *t, const imgrec_tensor *x,
+                      const imgrec_tensor *labels, float *loss) {
+  if (!t)
+    return IMGREC_ERR_ARGUMENT;
+  struct imgrec_model *m = t->model;
+  struct error *e = &m->context->error;
+  struct targets targets;
+  int status = imgrec__check_batch(&m->graph, e, x, t->plan.batch);
+  if (status < 0 ||
+      (status = check_labels(e, labels, x->shape[0], imgrec_model_classes(m),
+                             &targets)) < 0)
+    return status;
+  size_t batch = (size_t)x->shape[0];
+  imgrec__trainer_step(t, x->data, &targets, batch);
+  if (loss)
+    *loss = (float)(t->loss_sum / (double)batch);
+  return IMGREC_OK;
+}
