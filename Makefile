@@ -87,6 +87,9 @@ $(BUILD)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
 	$(CC) $(LIB_FLAGS) $(CFLAGS) -c -o $@ $<
 
+# stb multiplies what files say as int, where overflow must be defined.
+$(BUILD)/lib/image/decode.o: LIB_FLAGS += -fwrapv
+
 $(BUILD)/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) $(CFLAGS) -c -o $@ $<

@@ -200,7 +200,8 @@ static int32_t sample(const imgrec_tensor *image, int64_t y, int64_t x,
   return p[(y * image->shape[1] + x) * image->shape[2] + c];
 }
 
-/* The mean of the four pixels about a position, by nearness. */
+/* The mean of the four pixels about a position, by nearness.  Shifts of what is
+ * negative round down, as all compilers of this library do. */
 static void bilinear(unsigned char *dst, const imgrec_tensor *image, int64_t y,
                      int64_t x) {
   const int32_t one = 1 << WEIGHT_BITS;
