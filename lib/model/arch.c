@@ -35,14 +35,17 @@ static int token_is(const struct token *t, const char *s) {
 
 static int is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
+static int is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 static int is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+  return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+         c == '-';
 }
 
 static int is_name(const struct token *t) {
-  if (t->n == 0 || t->n >= OP_NAME_MAX - 1 || !is_name_char(t->s[0]) ||
-      (t->s[0] >= '0' && t->s[0] <= '9'))
+  if (t->n == 0 || t->n >= OP_NAME_MAX - 1 || !is_letter(t->s[0]))
     return 0;
   for (size_t i = 0; i < t->n; i++)
     if (!is_name_char(t->s[i]))
@@ -208,13 +211,14 @@ static int check_input_count(struct parser *p, const struct node *n) {
 
 #define MAX_VALUE ((int64_t)1 << 31)
 
-/* Sizes stay far from overflow: 2^31 numbers a value, 2^40 a parameter. */
+/* Sizes stay far from overflow: 2^31 - 1 numbers a value, so that an int counts
+ * the classes, and 2^40 a parameter. */
 static int check_sizes(struct parser *p, const struct node *n) {
   int64_t count, total = 1;
   if (__builtin_mul_overflow(n->out.h * n->out.w, n->out.c, &count) ||
-      count > MAX_VALUE)
+      count >= MAX_VALUE)
     return imgrec__fail_node(p->error, n,
-                             "its output has more than 2^31 numbers");
+                             "its output has 2^31 numbers or more");
   for (int i = 0; i < n->param_count; i++, total = 1)
     for (int j = 0; j < n->params[i].ndim; j++)
       if (__builtin_mul_overflow(total, n->params[i].dim[j], &total) ||

@@ -141,7 +141,9 @@ int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
   m->references = 1;
   m->context = ctx;
   imgrec__context_retain(ctx);
+  uint64_t fp = imgrec__fp_enter();
   status = build(m, text, &o, init);
+  imgrec__fp_leave(fp);
   if (status < 0)
     imgrec_model_destroy(m);
   else

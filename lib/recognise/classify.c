@@ -3,16 +3,24 @@
 #include "image/image.h"
 #include "model/graph.h"
 
-/* The k greatest of n, the lower index first where equal: one at a time, each
- * below the one before in that order. */
-static int next_best(const float *p, int n, int before) {
+/* NaN, which weights that are not finite lead to, comes last. */
+static float rank_of(float probability) {
+  return probability >= 0 ? probability : -1;
+}
+
+/* Whether class a comes before b: the lower index where equally probable. */
+static int is_before(const float *p, int a, int b) {
+  float x = rank_of(p[a]), y = rank_of(p[b]);
+  return x > y || (x == y && a < b);
+}
+
+/* The first of those that come behind `last`, or of all where that is -1. */
+static int next_best(const float *p, int n, int last) {
   int best = -1;
-  for (int i = 0; i < n; i++) {
-    int below =
-        before < 0 || p[i] < p[before] || (p[i] == p[before] && i > before);
-    if (below && (best < 0 || p[i] > p[best]))
+  for (int i = 0; i < n; i++)
+    if ((last < 0 || is_before(p, last, i)) &&
+        (best < 0 || is_before(p, i, best)))
       best = i;
-  }
   return best;
 }
 
@@ -20,33 +28,46 @@ static int preprocess(struct imgrec_model *m,
                       const struct imgrec_tensor *image) {
   struct imgrec_context *ctx = m->context;
   int status = imgrec__check_image(image, "image");
-  if (status < 0)
+  if (status < 0 ||
+      (status = imgrec__preprocess_check(&ctx->error, &m->preprocess)) < 0)
     return status;
   return imgrec__preprocess(m->input, &ctx->allocator, &ctx->error, image->data,
                             (int)image->shape[0], (int)image->shape[1],
                             (int)image->shape[2], &m->preprocess);
 }
 
-int imgrec_model_classify(imgrec_model *m, const imgrec_tensor *image, int k,
-                          imgrec_result *results) {
-  if (!m)
-    return IMGREC_ERR_ARGUMENT;
-  struct imgrec_context *ctx = m->context;
-  int classes = imgrec_model_classes(m), best = -1, written = 0;
-  if (!image || !results || k < 1)
-    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
-                        "imgrec_model_classify: image or results is NULL, or "
-                        "k is %d and must be at least 1",
-                        k);
+/* The probabilities of an image's classes into m->probabilities. */
+static int recognise(struct imgrec_model *m,
+                     const struct imgrec_tensor *image) {
   int status = preprocess(m, image);
   if (status < 0)
     return status;
   const float *z = imgrec__model_run(m, m->input, 1, m->graph.logits);
-  ctx->kernels->softmax(m->probabilities, z, (size_t)classes);
-  while (written < k && written < classes &&
-         (best = next_best(m->probabilities, classes, best)) >= 0) {
-    results[written++] = (imgrec_result){best, m->probabilities[best],
-                                         imgrec_model_label(m, best)};
+  m->context->kernels->softmax(m->probabilities, z,
+                               (size_t)imgrec_model_classes(m));
+  return IMGREC_OK;
+}
+
+int imgrec_model_classify(imgrec_model *m, const imgrec_tensor *image, int k,
+                          imgrec_result *results) {
+  if (!m)
+    return IMGREC_ERR_ARGUMENT;
+  int classes = imgrec_model_classes(m), best = -1;
+  if (!image || !results || k < 1)
+    return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_model_classify: image or results is NULL, or "
+                        "k is %d and must be at least 1",
+                        k);
+  uint64_t fp = imgrec__fp_enter();
+  int status = recognise(m, image);
+  imgrec__fp_leave(fp);
+  if (status < 0)
+    return status;
+  int count = k < classes ? k : classes;
+  for (int i = 0; i < count; i++) {
+    best = next_best(m->probabilities, classes, best);
+    results[i] = (imgrec_result){best, m->probabilities[best],
+                                 imgrec_model_label(m, best)};
   }
-  return written;
+  return count;
 }

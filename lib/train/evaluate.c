@@ -19,11 +19,13 @@ struct counts {
 };
 
 /* How many classes are more probable than the target; of equals, the lower
- * index comes first. */
+ * index comes first.  A NaN is beaten by all and beats all, so that it is never
+ * right. */
 static size_t rank_of(const float *z, size_t n, size_t target) {
   size_t rank = 0;
   for (size_t i = 0; i < n; i++)
-    rank += z[i] > z[target] || (z[i] == z[target] && i < target);
+    rank +=
+        i != target && !(z[i] < z[target] || (z[i] == z[target] && i > target));
   return rank;
 }
 
@@ -88,10 +90,8 @@ static void report(const struct counts *c, imgrec_evaluation *out) {
   imgrec__options_write(out, &result, sizeof result);
 }
 
-int imgrec_evaluate(imgrec_model *m, imgrec_dataset *dataset,
+static int evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
                     imgrec_evaluation *out) {
-  if (!m || !dataset || !out)
-    return IMGREC_ERR_ARGUMENT;
   struct allocator *a = &m->context->allocator;
   size_t classes = (size_t)imgrec_model_classes(m);
   size_t cells = classes * classes * sizeof(int64_t);
@@ -117,5 +117,15 @@ int imgrec_evaluate(imgrec_model *m, imgrec_dataset *dataset,
     return IMGREC_OK;
   }
   imgrec__free(a, c.confusion);
+  return status;
+}
+
+int imgrec_evaluate(imgrec_model *m, imgrec_dataset *dataset,
+                    imgrec_evaluation *out) {
+  if (!m || !dataset || !out)
+    return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
+  int status = evaluate(m, dataset, out);
+  imgrec__fp_leave(fp);
   return status;
 }

@@ -24,7 +24,7 @@ struct fit {
   imgrec_fit_options options;
   imgrec_progress progress;
   imgrec_fit_result result;
-  float *best; /* weights; NULL without val */
+  float *best; /* weights; at first those before training */
   double loss_sum;
   int64_t correct;
 };
@@ -111,8 +111,7 @@ static void end_epoch(struct fit *f) {
   f->result.best_epoch = p->epoch;
   f->result.val_loss = p->val_loss;
   f->result.val_accuracy = p->val_accuracy;
-  if (f->best)
-    keep_best(f);
+  keep_best(f);
 }
 
 static int epochs(struct fit *f) {
@@ -181,11 +180,10 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
     status = imgrec__check_dataset(m, f->val, "the validation set");
   if (status < 0 || (status = take_labels(m, train)) < 0)
     return status;
-  if (f->val) {
-    f->best = imgrec__alloc_array(a, m->weight_floats, sizeof *f->best);
-    if (!f->best)
-      return imgrec__fail_memory(&m->context->error, a, "the best weights");
-  }
+  f->best = imgrec__alloc_array(a, m->weight_floats, sizeof *f->best);
+  if (!f->best)
+    return imgrec__fail_memory(&m->context->error, a, "the best weights");
+  keep_best(f);
   f->progress.struct_size = sizeof f->progress;
   f->progress.epochs = f->options.epochs;
   f->progress.images_total = imgrec_dataset_size(train);
@@ -200,15 +198,17 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
     return IMGREC_ERR_ARGUMENT;
   struct fit f = {.trainer = t, .model = t->model, .val = val};
   int status = read_options(&f, options);
+  uint64_t fp = imgrec__fp_enter();
   if (status >= 0)
     status = prepare(&f, train);
   if (status >= 0)
     status = epochs(&f);
-  if (f.best && f.result.best_epoch > 0)
+  if (f.best && (status < 0 || (val && f.result.best_epoch > 0)))
     memcpy(t->model->weights, f.best, t->model->weight_floats * sizeof *f.best);
   imgrec__loader_destroy(f.loader);
   imgrec__free(&t->model->context->allocator, f.best);
-  if (result)
+  imgrec__fp_leave(fp);
+  if (result && (status >= 0 || status == IMGREC_ERR_DIVERGED))
     imgrec__options_write(result, &f.result, sizeof f.result);
   return status;
 }

@@ -40,7 +40,7 @@ void imgrec__cross_entropy(const struct kernels *k, const float *z,
 int imgrec__check_dataset(const struct imgrec_model *m,
                           const struct imgrec_dataset *dataset,
                           const char *what);
-/* One step; all arguments are already checked. */
+/* One step, under imgrec__fp_enter; all arguments are already checked. */
 void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                           const struct targets *targets, size_t batch);
 

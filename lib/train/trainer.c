@@ -195,7 +195,6 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                             .step = t->step};
   size_t classes = (size_t)imgrec_model_classes(m);
   float scale = (float)(1 / ((double)batch * (double)every));
-  uint64_t fp = imgrec__fp_enter();
   const float *logits = imgrec__pass_forward(&pass, m->graph.logits);
   t->loss_sum = 0;
   t->correct = 0;
@@ -205,7 +204,6 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
   imgrec__pass_backward(&pass);
   if (++t->step % every == 0)
     update(t);
-  imgrec__fp_leave(fp);
 }
 
 static int check_classes(struct error *e, const struct imgrec_tensor *labels,
@@ -253,8 +251,10 @@ int imgrec_train_step(imgrec_trainer *t, const imgrec_tensor *x,
                              &targets)) < 0)
     return status;
   size_t batch = (size_t)x->shape[0];
+  uint64_t fp = imgrec__fp_enter();
   imgrec__trainer_step(t, x->data, &targets, batch);
   if (loss)
     *loss = (float)(t->loss_sum / (double)batch);
+  imgrec__fp_leave(fp);
   return IMGREC_OK;
 }
