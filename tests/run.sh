@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs the tests that were built in BUILD and prints one closing line.
+#   run.sh BUILD [units]     units: only the tests of the library
+# RUNNER, where set, is put before each test program ("valgrind -q").
+build=${1:?usage: run.sh BUILD [units]}
+passed=0
+failed=0
+mkdir -p build/tmp
+
+run() {
+  name=$1
+  shift
+  if "$@" >"$build/tests/$name.log" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok      $name"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $name ($build/tests/$name.log)"
+    tail -n 30 "$build/tests/$name.log"
+  fi
+}
+
+for test in tests/test_*.c; do
+  name=$(basename "$test" .c)
+  # RUNNER is a command with arguments.
+  # shellcheck disable=SC2086
+  run "$name" $RUNNER "$build/tests/$name"
+done
+for target in tests/fuzz/fuzz_*.c; do
+  name=replay_$(basename "$target" .c)
+  corpus=tests/fuzz/corpus/$(basename "$target" .c | sed 's/^fuzz_//')
+  # shellcheck disable=SC2086
+  run "$name" $RUNNER "$build/tests/$name" "$corpus"
+done
+if [ "$2" != units ]; then
+  run abi make -s BUILD="$build" check-abi
+  run cli sh tests/test_cli.sh "$build"
+  run examples sh tests/test_examples.sh "$build"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
