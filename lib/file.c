@@ -190,8 +190,12 @@ static int open_temporary(struct file_writer *w) {
 int imgrec__writer_open(struct file_writer **out, struct allocator *a,
                         struct error *e, const char *path) {
   struct stat st;
-  if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+  int there = stat(path, &st) == 0;
+  if (there && S_ISDIR(st.st_mode))
     return fail_errno(e, EISDIR, "write", path);
+  if (there && !S_ISREG(st.st_mode)) /* a rename would replace a device */
+    return imgrec__fail(e, IMGREC_ERR_IO,
+                        "cannot write '%s': it is not a regular file", path);
   struct file_writer *w = imgrec__alloc_zero(a, sizeof *w);
   if (w == NULL)
     return imgrec__fail_memory(e, a, path);

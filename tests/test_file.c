@@ -266,6 +266,10 @@ static void test_file__write_refused(void **state) {
   check_open_refused(*state, FOLDER "/a/b", IMGREC_ERR_NOT_FOUND,
                      "cannot write '" FOLDER
                      "/a/b': a part of the path is not a folder");
+  assert_int_equal(mkfifo(FOLDER "/special", 0666), 0);
+  check_open_refused(*state, FOLDER "/special", IMGREC_ERR_IO,
+                     "cannot write '" FOLDER
+                     "/special': it is not a regular file");
 }
 
 static void test_file__write_into_read_only_folder(void **state) {
