@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the `imgrec` command share.  The command knows the library
+ * by its public header only. */
+#ifndef IMGREC_CLI_H
+#define IMGREC_CLI_H
+
+#include <imgrec/imgrec.h>
+#include <stdio.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* ---- options.c ---------------------------------------------------------- */
+
+/* One bit a command, so that an option can say which of them take it. */
+enum {
+  CMD_TRAIN = 1,
+  CMD_EVAL = 2,
+  CMD_PREDICT = 4,
+  CMD_INFO = 8,
+  CMD_SAMPLE = 16
+};
+
+/* The value of --part behind those of IMGREC_PART_*. */
+#define PART_ALL 4
+
+/* The values of --show. */
+enum { SHOW_OFF, SHOW_AUTO, SHOW_ASCII, SHOW_256, SHOW_TRUECOLOR };
+
+/* All options of all commands; zero is "not given" unless said otherwise. */
+struct settings {
+  const char *val, *test, *preset, *arch, *init, *output, *labels;
+  double learning_rate;
+  double val_split; /* 0.1 */
+  uint64_t seed;
+  int64_t epochs, batch, threads, top, count, channels, classes;
+  int height, width;
+  int optimizer, isa, resize; /* IMGREC_OPTIMIZER_*, _ISA_*, _RESIZE_* */
+  int part;                   /* IMGREC_PART_* or PART_ALL */
+  int show;                   /* SHOW_* */
+  int json, text, help;
+  int argument_count; /* what is not an option, in order */
+  char **arguments;
+};
+
+struct command {
+  int bit; /* CMD_* */
+  const char *name;
+  const char *arguments; /* "MODEL DATA" */
+  const char *summary;   /* half a line, for `imgrec --help` */
+  const char *details;   /* paragraphs for `imgrec NAME --help` */
+  const char *example;
+  int (*run)(const struct settings *s);
+};
+
+/* Reads the words behind the command's name (argv[0] is that name).
+ * Returns EXIT_OK, or EXIT_USAGE after saying what was wrong. */
+int read_options(struct settings *s, const struct command *command, int argc,
+                 char **argv);
+/* One line or two for each option that `command` takes. */
+void print_option_help(FILE *f, const struct command *command);
+
+/* ---- main.c ------------------------------------------------------------- */
+
+/* "imgrec train: sentence" to stderr; returns EXIT_FAILED. */
+int fail(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same with a hint at --help; returns EXIT_USAGE. */
+int usage_error(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A context with the --threads and --isa of `s` whose warnings go to stderr;
+ * says what went wrong otherwise. */
+int open_context(imgrec_context **out, const struct settings *s,
+                 const char *command);
+
+/* ---- user_text.c -------------------------------------------------------- */
+
+/* A text file with a name a line. */
+struct name_list {
+  int count;
+  char **names;
+};
+
+/* The whole of a text file of at most 1 MiB as a C string for free(). */
+int read_text_file(char **out, const char *path, const char *command);
+int read_names(struct name_list *out, const char *path, const char *command);
+void free_names(struct name_list *list);
+/* EXIT_USAGE, after naming those there are, when `name` is no preset. */
+int check_preset(const char *name, const char *command);
+/* The text of a preset for an input of H, W, C (0: the preset's own); for
+ * free(). */
+int preset_text(char **out, const char *name, const int64_t shape[3],
+                int classes, const char *command);
+/* A copy of a name from a file without what could steer a terminal, cut to
+ * `size`. */
+const char *printable(char *out, size_t size, const char *text);
+#define NAME_SIZE 256
+
+/* ---- data_parts.c ------------------------------------------------------- */
+
+/* The first of `parts` that the data set has; *part (may be NULL) says which.
+ * A status of the library. */
+int open_first_part(imgrec_dataset **out, int *part, imgrec_context *ctx,
+                    const char *path, const int *parts, int count);
+const char *part_name(int part);
+/* Renumbers `data` to the classes of `model`.  Data whose classes have numbers
+ * for names fit any model with as many classes. */
+int match_classes(imgrec_dataset *data, const imgrec_model *model);
+/* The skipped files of a data set to stderr, the first few by name. */
+void warn_skipped(const imgrec_dataset *data, const char *command);
+
+/* ---- json_out.c --------------------------------------------------------- */
+
+/* One JSON value on one line.  Floats that are not finite become null, bytes
+ * that are not UTF-8 become U+FFFD. */
+struct json_out {
+  FILE *file;
+  int comma; /* one is due before the next item */
+};
+
+void json_open(struct json_out *j, char bracket);  /* '{' or '[' */
+void json_close(struct json_out *j, char bracket); /* '}' or ']' */
+void json_key(struct json_out *j, const char *key);
+void json_string(struct json_out *j, const char *s);
+void json_integer(struct json_out *j, int64_t x);
+void json_float(struct json_out *j, double x);
+/* Closes the outermost object and its line, and flushes, so that a reader at
+ * the other end of a pipe sees it now. */
+void json_finish(struct json_out *j);
+
+/* ---- progress.c --------------------------------------------------------- */
+
+/* What is known about a training run while it runs. */
+struct run_clock {
+  double started, epoch_started, last_step;
+  double train_seconds; /* without validation */
+  int64_t train_images; /* all epochs */
+  double epoch_rate;    /* images a second of the epoch that just ended */
+};
+
+/* What an `imgrec_fit` callback of ours is given as `user`. */
+struct train_progress {
+  struct run_clock clock;
+  int json;
+  int terminal;    /* stderr is one */
+  int epochs_done; /* and what they came to */
+  int best_epoch;
+  double train_loss, val_loss, val_accuracy;
+  double last_drawn;
+};
+
+/* Seconds of a clock that never goes back. */
+double seconds_now(void);
+void progress_begin(struct train_progress *p, int json);
+/* An imgrec_progress_fn; asks to stop once a signal has come. */
+int progress_step(void *user, const imgrec_progress *progress);
+/* Clears the line that the last step left on the terminal. */
+void progress_end(struct train_progress *p);
+/* 2 or 15 once SIGINT or SIGTERM has come, else 0.  A second one kills. */
+int stop_signal(void);
+void catch_stop_signals(void);
+void release_stop_signals(void);
+
+/* ---- show.c ------------------------------------------------------------- */
+
+/* Prints a picture to stdout, and `lines` beside it. */
+int show_image(const imgrec_tensor *image, int how, const char *const *lines,
+               int line_count);
+
+/* ---- cmd_*.c ------------------------------------------------------------ */
+
+int cmd_train(const struct settings *s);
+int cmd_eval(const struct settings *s);
+int cmd_predict(const struct settings *s);
+int cmd_info(const struct settings *s);
+int cmd_sample(const struct settings *s);
+
+#endif

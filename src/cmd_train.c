@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/* imgrec train: data and network from the options, fit, save, test. */
+#include "cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME "train"
+/* A size that all images share becomes the input's up to this many pixels a
+ * side; larger ones are photos to be made smaller. */
+#define LARGEST_OWN_SIZE 256
+
+/* One run, and all that it holds. */
+struct job {
+  const struct settings *s;
+  const char *data;
+  imgrec_context *ctx;
+  imgrec_dataset *train, *val, *test;
+  imgrec_model *model;
+  imgrec_trainer *trainer;
+  struct name_list labels;
+  const char *preset; /* NULL with --arch */
+  char *architecture;
+  char *found; /* what DATA is, before the split */
+  int val_is_split;
+  double test_loss, test_accuracy; /* NaN: not measured */
+  struct train_progress progress;
+};
+
+/* The library's sentence about the last failure. */
+static int library_failed(const struct job *job) {
+  return fail(NAME, "%s", imgrec_last_error(job->ctx));
+}
+
+/* ---- Before anything is read -------------------------------------------- */
+
+/* An hour of training should not end in "no such folder". */
+static int check_output(const char *path) {
+  const char *slash = strrchr(path, '/');
+  size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+  struct stat st;
+  /* saving replaces what is there, which would take a device away */
+  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+    return fail(NAME, "--output: %s is a folder or device; name a file", path);
+  char *folder = malloc(n + 2);
+  if (folder == NULL)
+    return fail(NAME, "out of memory");
+  memcpy(folder, n ? path : ".", n ? n : 1);
+  folder[n ? n : 1] = '\0';
+  int writable = access(folder, W_OK | X_OK) == 0;
+  if (!writable)
+    fail(NAME,
+         "--output: cannot write %s: %s is no folder that can be "
+         "written to",
+         path, folder);
+  free(folder);
+  return writable ? EXIT_OK : EXIT_FAILED;
+}
+
+static int check_settings(const struct settings *s) {
+  if (s->argument_count != 1)
+    return usage_error(NAME, "give one DATA, not %d", s->argument_count);
+  if (s->output == NULL)
+    return usage_error(NAME, "-o MODEL is missing: where to save the model");
+  if (s->preset != NULL && s->arch != NULL)
+    return usage_error(NAME, "--preset and --arch exclude each other");
+  if (s->arch != NULL && s->height > 0)
+    return usage_error(NAME, "--size is for presets; with --arch the input "
+                             "line of the file says the size");
+  int code = s->preset ? check_preset(s->preset, NAME) : EXIT_OK;
+  return code != EXIT_OK ? code : check_output(s->output);
+}
+
+/* ---- Data --------------------------------------------------------------- */
+
+static int open_train(struct job *job) {
+  static const int parts[] = {IMGREC_PART_TRAIN, IMGREC_PART_ANY};
+  int status =
+      open_first_part(&job->train, NULL, job->ctx, job->data, parts, 2);
+  if (status < 0)
+    return library_failed(job);
+  warn_skipped(job->train, NAME);
+  job->found = strdup(imgrec_dataset_description(job->train));
+  return job->found ? EXIT_OK : fail(NAME, "out of memory");
+}
+
+/* The data of --val or --test, else the part of DATA if it is there. */
+static int open_other(struct job *job, imgrec_dataset **out, const char *given,
+                      int part) {
+  int parts[] = {part, IMGREC_PART_ANY};
+  int status = open_first_part(out, NULL, job->ctx, given ? given : job->data,
+                               parts, given ? 2 : 1);
+  if (status == IMGREC_ERR_NOT_FOUND && given == NULL)
+    return EXIT_OK;
+  if (status < 0)
+    return library_failed(job);
+  warn_skipped(*out, NAME);
+  return EXIT_OK;
+}
+
+static int split_off_validation(struct job *job) {
+  imgrec_dataset *first, *second;
+  if (imgrec_dataset_split(&first, &second, job->train,
+                           (float)job->s->val_split, job->s->seed) < 0)
+    return library_failed(job);
+  imgrec_dataset_destroy(job->train);
+  job->train = first;
+  job->val = second;
+  job->val_is_split = 1;
+  return EXIT_OK;
+}
+
+static int open_data(struct job *job) {
+  const struct settings *s = job->s;
+  int code = open_train(job);
+  if (code == EXIT_OK)
+    code = open_other(job, &job->val, s->val, IMGREC_PART_VAL);
+  if (code == EXIT_OK)
+    code = open_other(job, &job->test, s->test, IMGREC_PART_TEST);
+  if (code == EXIT_OK && job->val == NULL && s->val_split > 0)
+    code = split_off_validation(job);
+  if (code == EXIT_OK && s->labels != NULL)
+    code = read_names(&job->labels, s->labels, NAME);
+  int classes = code == EXIT_OK ? imgrec_dataset_classes(job->train) : 0;
+  if (code == EXIT_OK && s->labels != NULL && job->labels.count != classes)
+    return fail(NAME, "--labels: %s names %d classes, the data has %d",
+                s->labels, job->labels.count, classes);
+  return code;
+}
+
+/* ---- Network ------------------------------------------------------------ */
+
+/* Input H, W, C: what was asked for, else what the images share, else 0 for
+ * the preset's own size, and colour where channels differ. */
+static void choose_input(const struct job *job, int64_t shape[3]) {
+  imgrec_dataset_shape(job->train, shape);
+  if (job->s->height > 0) {
+    shape[0] = job->s->height;
+    shape[1] = job->s->width;
+  } else if (shape[0] == 0 || shape[1] == 0 || shape[0] > LARGEST_OWN_SIZE ||
+             shape[1] > LARGEST_OWN_SIZE) {
+    shape[0] = shape[1] = 0;
+  }
+  if (shape[2] == 0)
+    shape[2] = 3;
+}
+
+static const char *choose_preset(const int64_t shape[3]) {
+  int64_t side = shape[0] < shape[1] ? shape[0] : shape[1];
+  if (side == 0 || side >= 64)
+    return "small";
+  if (side < 28)
+    return "tiny";
+  return shape[2] == 1 ? "lenet5" : "small";
+}
+
+static int get_architecture(struct job *job) {
+  const struct settings *s = job->s;
+  int64_t shape[3];
+  if (s->arch != NULL)
+    return read_text_file(&job->architecture, s->arch, NAME);
+  choose_input(job, shape);
+  job->preset = s->preset ? s->preset : choose_preset(shape);
+  return preset_text(&job->architecture, job->preset, shape,
+                     imgrec_dataset_classes(job->train), NAME);
+}
+
+static int check_classes(const struct job *job) {
+  int have = imgrec_model_classes(job->model);
+  int want = imgrec_dataset_classes(job->train);
+  if (have == want)
+    return EXIT_OK;
+  return fail(NAME, "--arch: %s ends in %d classes, the data has %d",
+              job->s->arch, have, want);
+}
+
+static int set_labels(struct job *job) {
+  int count = imgrec_dataset_classes(job->train);
+  const char **labels = malloc((size_t)count * sizeof *labels);
+  if (labels == NULL)
+    return fail(NAME, "out of memory");
+  for (int i = 0; i < count; i++)
+    labels[i] = imgrec_dataset_label(job->train, i);
+  int status = imgrec_model_set_labels(job->model, count, labels);
+  /* the other parts have the names of the data, not those of --labels */
+  if (status >= 0 && job->val != NULL && !job->val_is_split)
+    status = match_classes(job->val, job->model);
+  if (status >= 0 && job->test != NULL)
+    status = match_classes(job->test, job->model);
+  if (status >= 0 && job->labels.count > 0)
+    status = imgrec_model_set_labels(job->model, count,
+                                     (const char *const *)job->labels.names);
+  free(labels);
+  return status < 0 ? library_failed(job) : EXIT_OK;
+}
+
+static int set_preprocess(struct job *job) {
+  imgrec_preprocess p;
+  int status = imgrec_preprocess_init(&p, sizeof p);
+  if (status >= 0)
+    status = imgrec_model_get_preprocess(job->model, &p);
+  p.resize = job->s->resize;
+  p.scale = 1.0f / 255.0f;
+  if (status >= 0)
+    status = imgrec_model_set_preprocess(job->model, &p);
+  return status < 0 ? library_failed(job) : EXIT_OK;
+}
+
+static int make_model(struct job *job) {
+  imgrec_model_options options;
+  int code = get_architecture(job);
+  if (code != EXIT_OK)
+    return code;
+  imgrec_model_options_init(&options, sizeof options);
+  options.seed = job->s->seed;
+  options.max_batch = (int32_t)job->s->batch;
+  if (imgrec_model_create(&job->model, job->ctx, job->architecture, &options) <
+      0)
+    return library_failed(job);
+  code = check_classes(job);
+  if (code == EXIT_OK)
+    code = set_labels(job);
+  if (code == EXIT_OK)
+    code = set_preprocess(job);
+  if (code == EXIT_OK && job->s->init != NULL &&
+      imgrec_model_load_weights(job->model, job->s->init) < 0)
+    code = library_failed(job);
+  return code;
+}
+
+static int make_trainer(struct job *job) {
+  imgrec_trainer_options options;
+  imgrec_trainer_options_init(&options, sizeof options);
+  options.seed = job->s->seed;
+  options.optimizer = job->s->optimizer;
+  options.max_batch = (int32_t)job->s->batch;
+  options.learning_rate = (float)job->s->learning_rate;
+  if (imgrec_trainer_create(&job->trainer, job->model, &options) < 0)
+    return library_failed(job);
+  return EXIT_OK;
+}
+
+/* ---- What is said ------------------------------------------------------- */
+
+static int64_t size_of(const imgrec_dataset *data) {
+  return data != NULL ? imgrec_dataset_size(data) : 0;
+}
+
+static int64_t count_parameters(const imgrec_model *model) {
+  int64_t sum = 0;
+  for (int i = 0; i < imgrec_model_layer_count(model); i++) {
+    imgrec_layer_info info;
+    imgrec_layer_info_init(&info, sizeof info);
+    if (imgrec_model_layer(model, i, &info) >= 0)
+      sum += info.parameters;
+  }
+  return sum;
+}
+
+static void print_start(const struct job *job) {
+  const struct settings *s = job->s;
+  int64_t in[3];
+  char line[4 * NAME_SIZE];
+  imgrec_model_input_shape(job->model, in);
+  printf("data: %s\n", printable(line, sizeof line, job->found));
+  if (job->val != NULL)
+    printf("validation: %lld images %s\n", (long long)size_of(job->val),
+           job->val_is_split ? "split off the training images"
+                             : (s->val ? "of --val" : "of the val part"));
+  if (job->test != NULL)
+    printf("test: %lld images %s\n", (long long)size_of(job->test),
+           s->test ? "of --test" : "of the test part");
+  if (job->preset != NULL)
+    printf("network: preset %s%s", job->preset,
+           s->preset ? "" : " (chosen by the size of the images)");
+  else
+    printf("network: %s", s->arch);
+  printf(", input %lld x %lld x %lld, %lld parameters\n", (long long)in[0],
+         (long long)in[1], (long long)in[2],
+         (long long)count_parameters(job->model));
+  fflush(stdout);
+}
+
+static void print_start_json(const struct job *job) {
+  struct json_out j = {stdout, 0};
+  int64_t in[3];
+  imgrec_model_input_shape(job->model, in);
+  json_open(&j, '{');
+  json_key(&j, "event"), json_string(&j, "start");
+  json_key(&j, "data"), json_string(&j, job->found);
+  json_key(&j, "train_images"), json_integer(&j, size_of(job->train));
+  json_key(&j, "val_images"), json_integer(&j, size_of(job->val));
+  json_key(&j, "test_images"), json_integer(&j, size_of(job->test));
+  json_key(&j, "network");
+  json_string(&j, job->preset ? job->preset : job->s->arch);
+  json_key(&j, "input"), json_open(&j, '[');
+  for (int i = 0; i < 3; i++)
+    json_integer(&j, in[i]);
+  json_close(&j, ']');
+  json_key(&j, "parameters"), json_integer(&j, count_parameters(job->model));
+  json_finish(&j);
+}
+
+static double training_rate(const struct run_clock *c) {
+  return c->train_seconds > 0 ? (double)c->train_images / c->train_seconds
+                              : NAN;
+}
+
+static void print_done(const struct job *job) {
+  const struct train_progress *p = &job->progress;
+  if (job->test != NULL && !isnan(job->test_accuracy))
+    printf("test: loss %.4f, accuracy %.2f %%\n", job->test_loss,
+           100 * job->test_accuracy);
+  printf("%d epoch%s in %.1f s", p->epochs_done, p->epochs_done == 1 ? "" : "s",
+         seconds_now() - p->clock.started);
+  if (isfinite(training_rate(&p->clock)))
+    printf(", %.0f training images/s", training_rate(&p->clock));
+  putchar('\n');
+}
+
+static void print_done_json(const struct job *job) {
+  const struct train_progress *p = &job->progress;
+  struct json_out j = {stdout, 0};
+  json_open(&j, '{');
+  json_key(&j, "event"), json_string(&j, "done");
+  json_key(&j, "epochs"), json_integer(&j, p->epochs_done);
+  json_key(&j, "train_loss"), json_float(&j, p->train_loss);
+  json_key(&j, "val_loss"), json_float(&j, p->val_loss);
+  json_key(&j, "val_accuracy"), json_float(&j, p->val_accuracy);
+  json_key(&j, "test_accuracy"), json_float(&j, job->test_accuracy);
+  json_key(&j, "images_per_second");
+  json_float(&j, training_rate(&p->clock));
+  json_key(&j, "seconds"), json_float(&j, seconds_now() - p->clock.started);
+  json_key(&j, "model"), json_string(&j, job->s->output);
+  json_finish(&j);
+}
+
+/* ---- The run ------------------------------------------------------------ */
+
+static int save(struct job *job) {
+  const struct train_progress *p = &job->progress;
+  if (imgrec_model_save(job->model, job->s->output) < 0)
+    return library_failed(job);
+  if (job->s->json)
+    return EXIT_OK;
+  /* without validation, interrupted, the weights are those of the moment */
+  if (p->best_epoch > 0 && (job->val != NULL || stop_signal() == 0))
+    printf("saved %s with the weights of epoch %d\n", job->s->output,
+           p->best_epoch);
+  else
+    printf("saved %s with the weights so far\n", job->s->output);
+  return EXIT_OK;
+}
+
+static int test(struct job *job) {
+  imgrec_evaluation e;
+  imgrec_evaluation_init(&e, sizeof e);
+  if (imgrec_evaluate(job->model, job->test, &e) < 0)
+    return library_failed(job);
+  job->test_loss = e.loss;
+  job->test_accuracy = e.top1;
+  return EXIT_OK;
+}
+
+static void report(const struct job *job) {
+  if (job->s->json)
+    print_done_json(job);
+  else
+    print_done(job);
+}
+
+/* A signal came: what there is was saved; the exit code is the shell's. */
+static int interrupted(const struct job *job, int signal_number) {
+  fail(NAME, "interrupted after %d of %lld epochs; %s has been saved",
+       job->progress.epochs_done, (long long)job->s->epochs, job->s->output);
+  report(job);
+  return 128 + signal_number;
+}
+
+static int finish(struct job *job, int fit_status) {
+  if (fit_status == IMGREC_ERR_DIVERGED) {
+    library_failed(job);
+    if (job->progress.epochs_done > 0 && save(job) == EXIT_OK)
+      fail(NAME, "the best weights before that have been saved; a lower --lr "
+                 "may help");
+    return EXIT_FAILED;
+  }
+  if (fit_status < 0 && fit_status != IMGREC_ERR_CANCELLED)
+    return library_failed(job);
+  int code = save(job), number = stop_signal();
+  release_stop_signals();
+  if (code == EXIT_OK && number != 0)
+    return interrupted(job, number);
+  if (code == EXIT_OK && job->test != NULL)
+    code = test(job);
+  if (code == EXIT_OK)
+    report(job);
+  return code;
+}
+
+static int fit(struct job *job) {
+  imgrec_fit_options options;
+  imgrec_fit_options_init(&options, sizeof options);
+  options.seed = job->s->seed;
+  options.epochs = (int32_t)job->s->epochs;
+  options.batch = (int32_t)job->s->batch;
+  options.progress = progress_step;
+  options.progress_user = &job->progress;
+  catch_stop_signals();
+  progress_begin(&job->progress, job->s->json);
+  int status = imgrec_fit(job->trainer, job->train, job->val, &options, NULL);
+  progress_end(&job->progress);
+  return finish(job, status);
+}
+
+static int run(struct job *job) {
+  int code = open_context(&job->ctx, job->s, NAME);
+  if (code == EXIT_OK)
+    code = open_data(job);
+  if (code == EXIT_OK)
+    code = make_model(job);
+  if (code == EXIT_OK)
+    code = make_trainer(job);
+  if (code != EXIT_OK)
+    return code;
+  if (job->s->json)
+    print_start_json(job);
+  else
+    print_start(job);
+  return fit(job);
+}
+
+int cmd_train(const struct settings *s) {
+  struct job job;
+  int code = check_settings(s);
+  if (code != EXIT_OK)
+    return code;
+  memset(&job, 0, sizeof job);
+  job.s = s;
+  job.data = s->arguments[0];
+  job.test_loss = job.test_accuracy = NAN;
+  release_stop_signals(); /* a script's background job ignores SIGINT */
+  code = run(&job);
+  imgrec_trainer_destroy(job.trainer);
+  imgrec_model_destroy(job.model);
+  imgrec_dataset_destroy(job.train);
+  imgrec_dataset_destroy(job.val);
+  imgrec_dataset_destroy(job.test);
+  imgrec_context_destroy(job.ctx);
+  free_names(&job.labels);
+  free(job.architecture);
+  free(job.found);
+  return code;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Data sets as the command sees them: parts, classes, skipped files. */
+#include "cli.h"
+
+#include <string.h>
+
+#define SKIPPED_SHOWN 10
+
+int open_first_part(imgrec_dataset **out, int *part, imgrec_context *ctx,
+                    const char *path, const int *parts, int count) {
+  int status = IMGREC_ERR_NOT_FOUND;
+  for (int i = 0; i < count && status == IMGREC_ERR_NOT_FOUND; i++) {
+    imgrec_dataset_options options;
+    imgrec_dataset_options_init(&options, sizeof options);
+    options.part = parts[i];
+    status = imgrec_dataset_open(out, ctx, path, &options);
+    if (part != NULL)
+      *part = parts[i];
+  }
+  return status;
+}
+
+const char *part_name(int part) {
+  switch (part) {
+  case IMGREC_PART_TRAIN:
+    return "train";
+  case IMGREC_PART_VAL:
+    return "val";
+  case IMGREC_PART_TEST:
+    return "test";
+  default:
+    return "all";
+  }
+}
+
+/* 1 when the classes are called 0, 1, 2 ..., as IDX files have them. */
+static int classes_are_numbered(const imgrec_dataset *data) {
+  for (int i = 0; i < imgrec_dataset_classes(data); i++) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", i);
+    if (strcmp(imgrec_dataset_label(data, i), number) != 0)
+      return 0;
+  }
+  return 1;
+}
+
+int match_classes(imgrec_dataset *data, const imgrec_model *model) {
+  int status = imgrec_dataset_match_labels(data, model);
+  if (status == IMGREC_ERR_NOT_FOUND && classes_are_numbered(data) &&
+      imgrec_dataset_classes(data) == imgrec_model_classes(model))
+    return IMGREC_OK;
+  return status;
+}
+
+void warn_skipped(const imgrec_dataset *data, const char *command) {
+  int count = imgrec_dataset_skipped(data);
+  for (int i = 0; i < count && i < SKIPPED_SHOWN; i++)
+    fprintf(stderr, "imgrec %s: skipped: %s\n", command,
+            imgrec_dataset_skipped_reason(data, i));
+  if (count > SKIPPED_SHOWN)
+    fprintf(stderr, "imgrec %s: skipped: %d more files\n", command,
+            count - SKIPPED_SHOWN);
+}

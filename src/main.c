@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* The `imgrec` command: finds the subcommand, prints help, reports failures. */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command commands[] = {
+    {CMD_TRAIN, "train", "DATA -o MODEL",
+     "train a network on labelled images and save it",
+     "DATA is a folder with a folder of images for each class (flat, or under\n"
+     "train/, val/ and test/), a CSV file of path,label, IDX files (as MNIST\n"
+     "has them, plain or .gz) or CIFAR-10/100 binary files; which of them is\n"
+     "found out by looking.  A val part is used for validation, else some of\n"
+     "the training images are; a test part is evaluated once at the end.\n"
+     "Ctrl-C ends training after the step, and saves.\n",
+     "imgrec train photos/ --epochs 20 -o photos.imgrec", cmd_train},
+    {CMD_EVAL, "eval", "MODEL DATA",
+     "measure how well a model recognises labelled images",
+     "Uses the test part of DATA where there is one, else its val part, else\n"
+     "all of it.\n",
+     "imgrec eval photos.imgrec photos/ --part val", cmd_eval},
+    {CMD_PREDICT, "predict", "MODEL IMAGE...", "say what is in an image",
+     "Reads JPEG, PNG, BMP and PNM files.  One that cannot be read is "
+     "reported,\n"
+     "the others are still recognised, and the exit code is 1.\n",
+     "imgrec predict photos.imgrec cat.jpg dog.jpg --top 3", cmd_predict},
+    {CMD_INFO, "info", "MODEL | --preset NAME | --arch FILE",
+     "show the layers of a network, its size and its cost",
+     "With --text the architecture is printed alone, to be edited and given "
+     "to\n"
+     "imgrec train --arch.\n",
+     "imgrec info --preset small --size 96x96 --classes 5", cmd_info},
+    {CMD_SAMPLE, "sample", "DATA -o DIR",
+     "write some images of a data set as PNG files",
+     "The images are chosen by --seed and written as DIR/NNNN-label.png.\n",
+     "imgrec sample mnist/ -n 5 --part test -o some/", cmd_sample},
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static void complain(const char *command, const char *format, va_list args) {
+  fflush(stdout); /* keep the order where both go to one place */
+  fprintf(stderr, "imgrec%s%s: ", command[0] ? " " : "", command);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+}
+
+int fail(const char *command, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  complain(command, format, args);
+  va_end(args);
+  return EXIT_FAILED;
+}
+
+int usage_error(const char *command, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  complain(command, format, args);
+  va_end(args);
+  fprintf(stderr, "try 'imgrec%s%s --help'\n", command[0] ? " " : "", command);
+  return EXIT_USAGE;
+}
+
+static void log_line(void *user, int level, const char *line) {
+  (void)user;
+  if (level >= IMGREC_LOG_WARNING)
+    fprintf(stderr, "imgrec: warning: %s\n", line);
+}
+
+int open_context(imgrec_context **out, const struct settings *s,
+                 const char *command) {
+  imgrec_context_options options;
+  int status = imgrec_context_options_init(&options, sizeof options);
+  if (status >= 0) {
+    options.threads = (int32_t)s->threads;
+    options.isa = s->isa;
+    options.log = log_line;
+    status = imgrec_context_create(out, &options);
+  }
+  if (status >= 0)
+    return EXIT_OK;
+  if (status == IMGREC_ERR_UNSUPPORTED)
+    return fail(command, "--isa: this processor or this build does not have "
+                         "that instruction set; auto takes the best there is");
+  return fail(command, "cannot start: %s", imgrec_status_string(status));
+}
+
+static const struct command *find_command(const char *name) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    if (strcmp(commands[i].name, name) == 0)
+      return &commands[i];
+  return NULL;
+}
+
+static void print_help(FILE *f) {
+  fputs("imgrec - train and run image recognisers on the CPU\n\n"
+        "usage: imgrec COMMAND ...\n\n",
+        f);
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].summary);
+  fputs("\n  -h, --help     this help; 'imgrec COMMAND --help' says more\n"
+        "  --version      the version of the library\n\n"
+        "example: imgrec train photos/ -o photos.imgrec\n"
+        "         imgrec predict photos.imgrec cat.jpg\n",
+        f);
+}
+
+static void print_command_help(FILE *f, const struct command *c) {
+  fprintf(f, "usage: imgrec %s %s [options]\n\n%c%s.\n\n%s\noptions:\n",
+          c->name, c->arguments, c->summary[0] - 'a' + 'A', c->summary + 1,
+          c->details);
+  print_option_help(f, c);
+  fprintf(f, "\nexample: %s\n", c->example);
+}
+
+/* A closed descriptor 0, 1 or 2 would be given to the next file opened, and
+ * our output written into it.  Stand-ins that cannot be written to make the
+ * output fail instead. */
+static void hold_standard_descriptors(void) {
+  for (int fd = 0; fd < 3; fd++)
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDONLY) != fd)
+      _exit(EXIT_FAILED);
+}
+
+/* Output that did not arrive is a failure too. */
+static int finish_output(int code) {
+  errno = 0;
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return code;
+  const char *why = errno ? strerror(errno) : "a write failed";
+  fprintf(stderr, "imgrec: cannot write to standard output: %s\n", why);
+  return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
+static int run_command(const struct command *command, int argc, char **argv) {
+  struct settings s;
+  int code = read_options(&s, command, argc, argv);
+  if (code != EXIT_OK)
+    return code;
+  if (s.help) {
+    print_command_help(stdout, command);
+    return EXIT_OK;
+  }
+  return command->run(&s);
+}
+
+static int run(int argc, char **argv) {
+  const char *word = argc > 1 ? argv[1] : "";
+  if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+    print_help(stdout);
+    return EXIT_OK;
+  }
+  if (strcmp(word, "--version") == 0) {
+    printf("imgrec %s\n", imgrec_version_string());
+    return EXIT_OK;
+  }
+  const struct command *command = find_command(word);
+  if (command != NULL)
+    return run_command(command, argc - 1, argv + 1);
+  if (word[0] == '\0')
+    return usage_error("", "a command is missing: train, eval, predict, info "
+                           "or sample");
+  return usage_error("",
+                     "'%s' is no command; there are train, eval, predict, "
+                     "info and sample",
+                     word);
+}
+
+int main(int argc, char **argv) {
+  hold_standard_descriptors();
+  signal(SIGPIPE, SIG_IGN); /* a reader that left is a failed write */
+  return finish_output(run(argc, argv));
+}

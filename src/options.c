@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of all commands: one table for reading, checking and help. */
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind {
+  KIND_FLAG,    /* int, set to 1 */
+  KIND_STRING,  /* const char * */
+  KIND_INTEGER, /* int64_t within [low, high] */
+  KIND_SEED,    /* uint64_t */
+  KIND_FLOAT,   /* double above 0 (or from 0 on with low == 0), below high */
+  KIND_SIZE,    /* HxW: two ints each within [low, high] */
+  KIND_CHOICE   /* int: the position in `choices`, plus low */
+};
+
+struct option_spec {
+  const char *name;
+  const char *value; /* of the help: "N"; NULL for a flag */
+  const char *help;
+  const char *choices; /* "adam|sgd" */
+  size_t offset;       /* into struct settings */
+  double low, high;
+  int commands; /* CMD_* that take it */
+  enum kind kind;
+  char letter; /* its short form, 0 for none */
+};
+
+#define AT(field) offsetof(struct settings, field)
+#define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT)
+#define ALL       (RUNS | CMD_INFO | CMD_SAMPLE)
+
+static const struct option_spec specs[] = {
+    {"output", "MODEL", "the model file to write", NULL, AT(output), 0, 0,
+     CMD_TRAIN, KIND_STRING, 'o'},
+    {"output", "DIR", "the folder to write to; made if it is missing", NULL,
+     AT(output), 0, 0, CMD_SAMPLE, KIND_STRING, 'o'},
+    {"val", "DATA", "validate on this data instead", NULL, AT(val), 0, 0,
+     CMD_TRAIN, KIND_STRING, 0},
+    {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
+     0, CMD_TRAIN, KIND_STRING, 0},
+    {"preset", "NAME",
+     "a built-in network: seed, lenet5, small, tiny\n"
+     "(chosen by the size of the images)",
+     NULL, AT(preset), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+    {"preset", "NAME", "a built-in network: seed, lenet5, small, tiny", NULL,
+     AT(preset), 0, 0, CMD_INFO, KIND_STRING, 0},
+    {"arch", "FILE", "a network described by a text file", NULL, AT(arch), 0, 0,
+     CMD_TRAIN | CMD_INFO, KIND_STRING, 0},
+    {"size", "HxW", "input height and width of the preset", NULL, AT(height), 1,
+     16384, CMD_TRAIN | CMD_INFO, KIND_SIZE, 0},
+    {"channels", "N", "grey (1) or colour (3) input of the preset", NULL,
+     AT(channels), 1, 3, CMD_INFO, KIND_INTEGER, 0},
+    {"classes", "N", "classes of the preset (10)", NULL, AT(classes), 1,
+     1000000, CMD_INFO, KIND_INTEGER, 0},
+    {"epochs", "N", "passes over the training images (10)", NULL, AT(epochs), 1,
+     1000000, CMD_TRAIN, KIND_INTEGER, 0},
+    {"batch", "N", "images in one step (32)", NULL, AT(batch), 1, 65536,
+     CMD_TRAIN, KIND_INTEGER, 0},
+    {"batch", "N", "count memory for this many images at once (32)", NULL,
+     AT(batch), 1, 65536, CMD_INFO, KIND_INTEGER, 0},
+    {"lr", "X", "learning rate (0.001 for adam, 0.01 for sgd)", NULL,
+     AT(learning_rate), 1e-30, 1000, CMD_TRAIN, KIND_FLOAT, 0},
+    {"optimizer", "NAME", "adam or sgd (adam)", "adam|sgd", AT(optimizer), 0, 0,
+     CMD_TRAIN, KIND_CHOICE, 0},
+    {"resize", "RULE",
+     "how images come to the input's size: stretch, crop\n"
+     "or pad (crop)",
+     "stretch|crop|pad", AT(resize), 0, 0, CMD_TRAIN, KIND_CHOICE, 0},
+    {"val-split", "X",
+     "fraction of the training images to validate on, where\n"
+     "there is no val part; 0 for none (0.1)",
+     NULL, AT(val_split), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
+    {"init", "FILE", "start from the weights in this safetensors file", NULL,
+     AT(init), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+    {"labels", "FILE", "names of the classes, one a line", NULL, AT(labels), 0,
+     0, CMD_TRAIN | CMD_SAMPLE, KIND_STRING, 0},
+    {"part", "NAME", "train, val, test or all of DATA", "train|val|test|all",
+     AT(part), 1, 0, CMD_EVAL, KIND_CHOICE, 0},
+    {"part", "NAME", "train, val or test (the first there of test and val)",
+     "train|val|test", AT(part), 1, 0, CMD_SAMPLE, KIND_CHOICE, 0},
+    {"count", "N", "how many images (10)", NULL, AT(count), 1, 1000000,
+     CMD_SAMPLE, KIND_INTEGER, 'n'},
+    {"top", "K", "how many answers for each image (3)", NULL, AT(top), 1,
+     1000000, CMD_PREDICT, KIND_INTEGER, 0},
+    {"show", "[=HOW]",
+     "show the picture beside the answer; HOW is auto, ascii,\n"
+     "256 or truecolor (auto)",
+     "auto|ascii|256|truecolor", AT(show), 1, 0, CMD_PREDICT, KIND_CHOICE, 0},
+    {"text", NULL, "print only the architecture text", NULL, AT(text), 0, 0,
+     CMD_INFO, KIND_FLAG, 0},
+    {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
+     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE, KIND_SEED, 0},
+    {"threads", "N", "threads to compute with (one for each core)", NULL,
+     AT(threads), 1, 256, RUNS, KIND_INTEGER, 0},
+    {"isa", "NAME",
+     "instruction set: auto, scalar, avx2 or avx512 (auto);\n"
+     "results are the same with each",
+     "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS, KIND_CHOICE, 0},
+    {"json", NULL, "print one JSON object a line", NULL, AT(json), 0, 0,
+     RUNS | CMD_INFO, KIND_FLAG, 0},
+    {"help", NULL, "this help", NULL, AT(help), 0, 0, ALL, KIND_FLAG, 'h'},
+};
+
+#define SPEC_COUNT (sizeof specs / sizeof specs[0])
+/* What getopt_long returns for the i-th option: beyond every letter. */
+#define CODE_BASE 1000
+
+/* ---- Values ------------------------------------------------------------- */
+
+/* 1 when the whole of `text` is an integer within [low, high]. */
+static int parse_integer(const char *text, double low, double high,
+                         int64_t *out) {
+  char *end;
+  errno = 0;
+  long long x = strtoll(text, &end, 10);
+  if (!isdigit((unsigned char)text[text[0] == '-']) || *end != '\0' || errno)
+    return 0;
+  *out = x;
+  return (double)x >= low && (double)x <= high;
+}
+
+static int parse_seed(const char *text, uint64_t *out) {
+  char *end;
+  errno = 0;
+  unsigned long long x = strtoull(text, &end, 10);
+  *out = x;
+  return isdigit((unsigned char)text[0]) && *end == '\0' && !errno;
+}
+
+static int parse_float(const char *text, double low, double high, double *out) {
+  char *end;
+  double x = strtod(text, &end);
+  if (end == text || *end != '\0' || isspace((unsigned char)text[0]))
+    return 0;
+  *out = x;
+  return x >= low && x < high; /* and so no NaN */
+}
+
+static int parse_size(const char *text, double low, double high, int out[2]) {
+  char *end;
+  for (int axis = 0; axis < 2; axis++) {
+    errno = 0;
+    long x = strtol(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || errno ||
+        *end != (axis == 0 ? 'x' : '\0') || (double)x < low || (double)x > high)
+      return 0;
+    out[axis] = (int)x;
+    text = end + 1;
+  }
+  return 1;
+}
+
+/* The position of `text` among "a|b|c", or -1. */
+static int find_choice(const char *choices, const char *text) {
+  size_t length = strlen(text);
+  for (int i = 0; *choices != '\0'; i++) {
+    size_t n = strcspn(choices, "|");
+    if (n == length && memcmp(choices, text, n) == 0)
+      return i;
+    choices += n + (choices[n] == '|');
+  }
+  return -1;
+}
+
+/* What `spec` wants instead of a bad value. */
+static void describe_right(char *out, size_t size,
+                           const struct option_spec *spec) {
+  if (spec->kind == KIND_INTEGER)
+    snprintf(out, size, "a whole number from %.0f to %.0f", spec->low,
+             spec->high);
+  else if (spec->kind == KIND_SEED)
+    snprintf(out, size, "a whole number from 0 to 18446744073709551615");
+  else if (spec->kind == KIND_FLOAT && spec->low > 0)
+    snprintf(out, size, "a number above 0 and below %g", spec->high);
+  else if (spec->kind == KIND_FLOAT)
+    snprintf(out, size, "a number from 0 to below %g", spec->high);
+  else if (spec->kind == KIND_SIZE)
+    snprintf(out, size, "height and width such as 64x96, each %.0f to %.0f",
+             spec->low, spec->high);
+  else if (spec->kind == KIND_CHOICE)
+    snprintf(out, size, "one of %s", spec->choices);
+  else
+    snprintf(out, size, "a name that is not empty");
+}
+
+static int store_choice(const struct option_spec *spec, const char *value,
+                        void *field) {
+  int i = find_choice(spec->choices, value);
+  *(int *)field = i + (int)spec->low;
+  return i >= 0;
+}
+
+/* 1 when `value` (NULL for a flag) is right and stored. */
+static int store(struct settings *s, const struct option_spec *spec,
+                 const char *value) {
+  void *field = (char *)s + spec->offset;
+  switch (spec->kind) {
+  case KIND_FLAG:
+    *(int *)field = 1;
+    return 1;
+  case KIND_STRING:
+    *(const char **)field = value;
+    return value[0] != '\0';
+  case KIND_INTEGER:
+    return parse_integer(value, spec->low, spec->high, field);
+  case KIND_SEED:
+    return parse_seed(value, field);
+  case KIND_FLOAT:
+    return parse_float(value, spec->low, spec->high, field);
+  case KIND_SIZE:
+    return parse_size(value, spec->low, spec->high, field);
+  case KIND_CHOICE:
+    return store_choice(spec, value, field);
+  }
+  return 0;
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+/* getopt's two descriptions of what `command` takes. */
+struct getopt_tables {
+  struct option names[SPEC_COUNT + 1];
+  char letters[2 + 2 * SPEC_COUNT + 1];
+};
+
+static int value_rule(const struct option_spec *spec) {
+  if (spec->value == NULL)
+    return no_argument;
+  return spec->value[0] == '[' ? optional_argument : required_argument;
+}
+
+static void fill_tables(struct getopt_tables *t, int bit) {
+  size_t n = 0;
+  char *letter = t->letters;
+  memset(t, 0, sizeof *t);
+  *letter++ = ':'; /* tell a missing value from an unknown option */
+  for (size_t i = 0; i < SPEC_COUNT; i++) {
+    const struct option_spec *spec = &specs[i];
+    if (!(spec->commands & bit))
+      continue;
+    t->names[n].name = spec->name;
+    t->names[n].has_arg = value_rule(spec);
+    t->names[n++].val = CODE_BASE + (int)i;
+    if (spec->letter != 0)
+      *letter++ = spec->letter;
+    if (spec->letter != 0 && spec->value != NULL)
+      *letter++ = ':';
+  }
+}
+
+static const struct option_spec *find_spec(int code, int bit) {
+  if (code >= CODE_BASE)
+    return &specs[code - CODE_BASE];
+  for (size_t i = 0; i < SPEC_COUNT; i++)
+    if (specs[i].letter == code && (specs[i].commands & bit))
+      return &specs[i];
+  return NULL;
+}
+
+/* getopt said '?' or ':' about the word before optind. */
+static int bad_option(const struct command *command, int code, char **argv) {
+  const char *word = argv[optind - 1];
+  if (code == ':')
+    return usage_error(command->name, "option %s needs a value", word);
+  if (optopt >= CODE_BASE)
+    return usage_error(command->name, "option %s takes no value", word);
+  if (optopt != 0)
+    return usage_error(command->name, "there is no option -%c", optopt);
+  return usage_error(command->name, "there is no option %s", word);
+}
+
+static int bad_value(const struct command *command,
+                     const struct option_spec *spec, const char *value) {
+  char right[100];
+  describe_right(right, sizeof right, spec);
+  return usage_error(command->name, "--%s: '%s' is not %s", spec->name, value,
+                     right);
+}
+
+static void set_defaults(struct settings *s) {
+  memset(s, 0, sizeof *s);
+  s->val_split = 0.1;
+  s->resize = IMGREC_RESIZE_CROP;
+  s->epochs = 10;
+  s->batch = 32;
+  s->top = 3;
+  s->count = 10;
+}
+
+int read_options(struct settings *s, const struct command *command, int argc,
+                 char **argv) {
+  struct getopt_tables tables;
+  int code;
+  fill_tables(&tables, command->bit);
+  set_defaults(s);
+  opterr = 0;
+  while ((code = getopt_long(argc, argv, tables.letters, tables.names, NULL)) !=
+         -1) {
+    if (code == '?' || code == ':')
+      return bad_option(command, code, argv);
+    const struct option_spec *spec = find_spec(code, command->bit);
+    const char *value = optarg;
+    if (value == NULL && spec->kind == KIND_CHOICE)
+      value = "auto"; /* --show alone */
+    if (!store(s, spec, value))
+      return bad_value(command, spec, value);
+  }
+  s->arguments = argv + optind;
+  s->argument_count = argc - optind;
+  return EXIT_OK;
+}
+
+/* ---- Help --------------------------------------------------------------- */
+
+static void print_one(FILE *f, const struct option_spec *spec) {
+  char left[48], letter[8] = "";
+  if (spec->letter != 0)
+    snprintf(letter, sizeof letter, "-%c, ", spec->letter);
+  int flag = spec->value == NULL;
+  snprintf(left, sizeof left, "%s--%s%s%s", letter, spec->name,
+           flag || spec->value[0] == '[' ? "" : " ", flag ? "" : spec->value);
+  fprintf(f, "  %-21s ", left);
+  for (const char *c = spec->help; *c != '\0'; c++) {
+    fputc(*c, f);
+    if (*c == '\n')
+      fprintf(f, "%24s", "");
+  }
+  fputc('\n', f);
+}
+
+void print_option_help(FILE *f, const struct command *command) {
+  for (size_t i = 0; i < SPEC_COUNT; i++)
+    if (specs[i].commands & command->bit)
+      print_one(f, &specs[i]);
+}

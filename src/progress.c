@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* How training is followed: a line on the terminal that moves, one line an
+ * epoch on stdout, the clock of both, and the signals that end it. */
+#include "cli.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRAW_EVERY 0.1 /* seconds */
+#define BAR_WIDTH  12
+
+/* ---- Signals ------------------------------------------------------------ */
+
+/* The one thing that a signal handler can reach. */
+static volatile sig_atomic_t caught_signal;
+
+static void catch_signal(int number) { caught_signal = number; }
+
+int stop_signal(void) { return caught_signal; }
+
+void catch_stop_signals(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = catch_signal;
+  /* the second one kills; system calls go on */
+  action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
+void release_stop_signals(void) {
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+}
+
+/* ---- Clock -------------------------------------------------------------- */
+
+double seconds_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double rate(double images, double seconds) {
+  return seconds > 0 ? images / seconds : NAN;
+}
+
+/* Validation follows the last step and ends with epoch_done: it is not part of
+ * the training time. */
+static void clock_epoch(struct run_clock *c, int64_t images) {
+  double seconds = c->last_step - c->epoch_started;
+  c->train_seconds += seconds;
+  c->train_images += images;
+  c->epoch_rate = rate((double)images, seconds);
+}
+
+/* ---- The line on the terminal ------------------------------------------- */
+
+static void format_duration(char *out, size_t size, double seconds) {
+  long s = (long)(seconds + 0.5);
+  if (s >= 3600)
+    snprintf(out, size, "%ld h %02ld min", s / 3600, s / 60 % 60);
+  else if (s >= 60)
+    snprintf(out, size, "%ld min %02ld s", s / 60, s % 60);
+  else
+    snprintf(out, size, "%ld s", s);
+}
+
+/* Columns of the terminal: a line that wraps could not be drawn over. */
+static int terminal_width(void) {
+  struct winsize size;
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    return 80;
+  return size.ws_col;
+}
+
+/* The time that the epochs so far took, carried on to the end. */
+static double seconds_left(const struct run_clock *c,
+                           const imgrec_progress *now, double part) {
+  double done = now->epoch - 1 + part;
+  return (c->last_step - c->started) * (now->epochs - done) / done;
+}
+
+static void draw(struct train_progress *p, const imgrec_progress *now) {
+  const struct run_clock *c = &p->clock;
+  double part = (double)now->images / (double)now->images_total;
+  int filled = (int)(part * BAR_WIDTH), width = terminal_width();
+  char bar[BAR_WIDTH + 1], left[40], line[200];
+  for (int i = 0; i < BAR_WIDTH; i++)
+    bar[i] = i < filled ? '#' : '.';
+  bar[BAR_WIDTH] = '\0';
+  format_duration(left, sizeof left, seconds_left(c, now, part));
+  snprintf(line, sizeof line,
+           "epoch %d/%d [%s] loss %.4f, %.1f %%, %.0f images/s, %s left",
+           now->epoch, now->epochs, bar, (double)now->train_loss,
+           100 * (double)now->train_accuracy,
+           rate((double)now->images, c->last_step - c->epoch_started), left);
+  fprintf(stderr, "\r\033[K%.*s", width - 1, line);
+  fflush(stderr);
+  p->last_drawn = c->last_step;
+}
+
+void progress_end(struct train_progress *p) {
+  if (p->terminal && p->last_drawn > 0)
+    fputs("\r\033[K", stderr);
+  p->last_drawn = 0;
+}
+
+/* ---- One line an epoch -------------------------------------------------- */
+
+static void print_epoch(const struct train_progress *p,
+                        const imgrec_progress *now, double seconds) {
+  printf("epoch %d/%d: loss %.4f, accuracy %.2f %%", now->epoch, now->epochs,
+         (double)now->train_loss, 100 * (double)now->train_accuracy);
+  if (!isnan(now->val_loss))
+    printf("; validation loss %.4f, accuracy %.2f %%", (double)now->val_loss,
+           100 * (double)now->val_accuracy);
+  if (isfinite(p->clock.epoch_rate))
+    printf("; %.0f images/s", p->clock.epoch_rate);
+  printf(", %.1f s\n", seconds);
+  fflush(stdout);
+}
+
+static void print_epoch_json(const struct train_progress *p,
+                             const imgrec_progress *now, double seconds) {
+  struct json_out j = {stdout, 0};
+  json_open(&j, '{');
+  json_key(&j, "event"), json_string(&j, "epoch");
+  json_key(&j, "epoch"), json_integer(&j, now->epoch);
+  json_key(&j, "epochs"), json_integer(&j, now->epochs);
+  json_key(&j, "train_loss"), json_float(&j, (double)now->train_loss);
+  json_key(&j, "train_accuracy"), json_float(&j, (double)now->train_accuracy);
+  json_key(&j, "val_loss"), json_float(&j, (double)now->val_loss);
+  json_key(&j, "val_accuracy"), json_float(&j, (double)now->val_accuracy);
+  json_key(&j, "images_per_second"), json_float(&j, p->clock.epoch_rate);
+  json_key(&j, "seconds"), json_float(&j, seconds);
+  json_finish(&j);
+}
+
+static void end_epoch(struct train_progress *p, const imgrec_progress *now) {
+  struct run_clock *c = &p->clock;
+  double end = seconds_now();
+  clock_epoch(c, now->images);
+  progress_end(p);
+  if (p->json)
+    print_epoch_json(p, now, end - c->epoch_started);
+  else
+    print_epoch(p, now, end - c->epoch_started);
+  p->epochs_done = now->epoch;
+  p->train_loss = (double)now->train_loss;
+  if (now->improved || isnan(now->val_loss)) {
+    p->best_epoch = now->epoch;
+    p->val_loss = (double)now->val_loss;
+    p->val_accuracy = (double)now->val_accuracy;
+  }
+  c->epoch_started = c->last_step = end;
+}
+
+void progress_begin(struct train_progress *p, int json) {
+  memset(p, 0, sizeof *p);
+  p->json = json;
+  p->terminal = isatty(STDERR_FILENO);
+  p->train_loss = p->val_loss = p->val_accuracy = NAN;
+  p->clock.started = seconds_now();
+  p->clock.epoch_started = p->clock.last_step = p->clock.started;
+}
+
+int progress_step(void *user, const imgrec_progress *now) {
+  struct train_progress *p = user;
+  if (now->epoch_done) {
+    end_epoch(p, now);
+    return stop_signal() != 0;
+  }
+  p->clock.last_step = seconds_now();
+  if (p->terminal && now->images > 0 &&
+      p->clock.last_step - p->last_drawn >= DRAW_EVERY)
+    draw(p, now);
+  return stop_signal() != 0;
+}

@@ -1,0 +1,448 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# End-to-end tests of the `imgrec` command, from the root of the repository:
+#   sh tests/test_cli.sh BUILD_DIR
+set -u
+
+build=${1:-build}
+imgrec=$build/imgrec
+digits=examples/data/digits
+tmp=build/tmp/cli
+out=$tmp/out
+err=$tmp/err
+passed=0
+failed=0
+
+pass() { passed=$((passed + 1)); }
+
+flunk() {
+  failed=$((failed + 1))
+  echo "FAIL $*"
+  sed 's/^/  stdout: /' "$out" | head -n 5
+  sed 's/^/  stderr: /' "$err" | head -n 5
+}
+
+# check NAME COMMAND...: the command succeeds
+check() {
+  title=$1
+  shift
+  if "$@"; then pass; else flunk "$title"; fi
+}
+
+# expect CODE ARGUMENTS...: runs imgrec into $out and $err
+expect() {
+  want=$1
+  shift
+  "$imgrec" "$@" >"$out" 2>"$err"
+  got=$?
+  if [ "$got" -eq "$want" ]; then
+    pass
+  else
+    flunk "exit code $got, not $want: imgrec $*"
+  fi
+}
+
+says() { check "stdout lacks: $1" grep -q -e "$1" "$out"; }
+complains() { check "stderr lacks: $1" grep -q -e "$1" "$err"; }
+silent() { check "something on stderr" test ! -s "$err"; }
+same() { check "$1 and $2 differ" cmp -s "$1" "$2"; }
+# count N PATTERN: stdout has it N times
+count() {
+  check "$2 is not there $1 times" \
+    test "$(grep -o -e "$2" "$out" | wc -l)" -eq "$1"
+}
+ends_with() { check "the last line lacks: $1" last_line_has "$1"; }
+last_line_has() { tail -n 1 "$out" | grep -q -e "$1"; }
+
+# Each line of $out is a JSON value of its own; only where Python is.
+valid_json() {
+  command -v python3 >/dev/null || return 0
+  check "not JSON" python3 -c '
+import json, sys
+def refuse(constant):
+    raise ValueError(constant)
+for line in open(sys.argv[1], encoding="utf-8"):
+    json.loads(line, parse_constant=refuse)' "$out"
+}
+
+# ---- Help, version, usage ---------------------------------------------------
+
+test_help() {
+  for word in --help -h; do
+    expect 0 "$word"
+    says 'example: imgrec train'
+    silent
+  done
+  expect 0 --version
+  says '^imgrec [0-9]*\.[0-9]*\.[0-9]*$'
+  for command in train eval predict info sample; do
+    expect 0 "$command" --help
+    says "^usage: imgrec $command "
+    says "^example: imgrec $command "
+    count 0 '.\{81\}'
+    cp "$out" "$tmp/help"
+    expect 0 "$command" -h
+    same "$out" "$tmp/help"
+  done
+}
+
+# The long and short options in what is on standard input, one a line.
+options_in() {
+  grep -oE '(^|[^-a-z])--?[a-z][a-z-]*' | grep -oE -e '--?[a-z].*' | sort -u
+}
+
+test_man_page() {
+  for command in train eval predict info sample; do
+    "$imgrec" "$command" --help | sed '1,/^options:/d' |
+      sed -n 's/^  \(-.\{20\}\).*/\1/p' | options_in >"$out"
+    sed -n "/^\.SS imgrec $command\$/,/^\.S[SH] /p" docs/imgrec.1 |
+      sed -n '/^\.TP/{n;p;}' | sed 's/\\-/-/g; s/\\f.//g' | options_in >"$err"
+    check "no options found: $command" test -s "$out"
+    check "man page and --help differ: $command" cmp -s "$out" "$err"
+  done
+}
+
+test_usage() {
+  expect 2
+  complains 'command is missing'
+  expect 2 tarin
+  complains "'tarin' is no command"
+  expect 2 train
+  complains 'give one DATA'
+  expect 2 train a b -o m
+  complains 'give one DATA, not 2'
+  expect 2 train "$digits"
+  complains '-o MODEL is missing'
+  expect 2 train "$digits" -o m --no-such
+  complains 'there is no option --no-such'
+  expect 2 train "$digits" -x
+  complains 'there is no option -x'
+  expect 2 train "$digits" -o
+  complains 'option -o needs a value'
+  expect 2 train "$digits" -o m --json=1
+  complains 'option --json=1 takes no value'
+  expect 2 train "$digits" -o m --preset tiny --arch x
+  complains 'exclude each other'
+  expect 2 train "$digits" -o m --preset no-such
+  complains "there is no preset 'no-such'; there are .*tiny"
+  expect 2 eval m
+  expect 2 predict m
+  expect 2 predict m i --show --json
+  expect 2 info
+  expect 2 info m --preset tiny
+  expect 2 info m --size 8x8
+  expect 2 info --preset tiny --channels 2
+  expect 2 sample "$digits"
+  complains '-o DIR is missing'
+}
+
+# OPTION VALUE...: each value is refused with a sentence naming both.
+refuses() {
+  option=$1
+  shift
+  for value in "$@"; do
+    expect 2 train "$digits" -o "$tmp/none" "$option=$value"
+    check "$option=$value: $(head -n 1 "$err")" \
+      grep -q -F -e "$option: '$value' is not " "$err"
+  done
+}
+
+test_values() {
+  refuses --epochs 0 -1 x 1.5 '' ' 3' 3x 99999999999999999999
+  refuses --batch 0 65537 many
+  refuses --lr 0 -1 nan inf x '' 1e9
+  refuses --val-split 1 -0.1 nan half
+  refuses --size 32 32x x32 0x8 8x8x8 -8x8 99999x8
+  refuses --seed -1 x 18446744073709551616
+  refuses --threads 0 257 two
+  refuses --optimizer adamw ADAM ''
+  refuses --isa sse avx
+  refuses --resize zoom
+  refuses --preset ''
+  check "a model was written" test ! -e "$tmp/none"
+}
+
+# ---- Training, evaluation ---------------------------------------------------
+
+# The network of the later tests; -o and more follow.
+train_digits() {
+  expect 0 train "$digits" --epochs 8 --lr 0.003 --seed 1 "$@"
+}
+
+test_train() {
+  train_digits -o "$tmp/first.imgrec"
+  silent
+  says '^data: .*1500'
+  says '^network: preset tiny (chosen'
+  says '^epoch 8/8: loss .*validation loss .* images/s'
+  says '^test: loss .*accuracy'
+  train_digits --json --threads 1 -o "$tmp/digits.imgrec"
+  silent
+  valid_json
+  same "$tmp/digits.imgrec" "$tmp/first.imgrec"
+  count 8 '"event":"epoch"'
+  says '"event":"epoch","epoch":8,"epochs":8,"train_loss":'
+  ends_with '^{"event":"done","epochs":8,'
+  accuracy=$(sed -n 's/.*"test_accuracy":\([0-9.]*\).*/\1/p' "$out")
+  check "test accuracy $accuracy" awk "BEGIN { exit !(${accuracy:-0} > 0.85) }"
+  find "$tmp" -name '*imgrec*' >"$out"
+  count 2 imgrec
+}
+
+test_train_options() {
+  expect 0 train "$digits" --epochs 1 --val-split 0 --optimizer sgd --lr 0.05 \
+    --size 12x10 --isa scalar --json -o "$tmp/other.imgrec"
+  valid_json
+  says '"input":\[12,10,1\]'
+  says '"event":"done".*"val_loss":null,"val_accuracy":null'
+  expect 0 train "$digits" --epochs 1 --init "$tmp/digits.imgrec" --json \
+    -o "$tmp/other.imgrec"
+  loss=$(sed -n 's/.*"epoch":1,.*"train_loss":\([0-9.e-]*\).*/\1/p' "$out")
+  check "--init: loss $loss" awk "BEGIN { exit !(${loss:-9} < 0.7) }"
+  expect 0 train "$digits" --epochs 1 --val "$digits" --test "$digits" --json \
+    -o "$tmp/other.imgrec"
+  says '"train_images":1500,"val_images":[0-9]*,"test_images":297'
+}
+
+test_train_failures() {
+  expect 1 train "$tmp/nowhere" -o "$tmp/none"
+  complains 'nowhere'
+  expect 1 train "$digits" -o "$tmp/no/such/model"
+  complains '/no/such/ is no folder'
+  expect 1 train "$digits" -o "$tmp"
+  complains 'is a folder'
+  mkfifo "$tmp/fifo"
+  expect 1 train "$digits" -o "$tmp/fifo"
+  check "the pipe was replaced" test -p "$tmp/fifo"
+  expect 1 train "$digits" --labels examples/data/README.md -o "$tmp/none"
+  complains 'names [0-9]* classes, the data has 10'
+  expect 1 train "$digits" --arch "$tmp/nowhere" -o "$tmp/none"
+  printf 'input 8 8 1\nflatten\ndense 3\nsoftmax\n' >"$tmp/three.arch"
+  expect 1 train "$digits" --arch "$tmp/three.arch" -o "$tmp/none"
+  complains 'ends in 3 classes, the data has 10'
+  printf 'input 8 8 1\nno_such_layer 3\n' >"$tmp/bad.arch"
+  expect 1 train "$digits" --arch "$tmp/bad.arch" -o "$tmp/none"
+  complains 'line 2'
+  check "a model was written" test ! -e "$tmp/none"
+}
+
+test_labels() {
+  printf '%s\n' zero one two three four five six seven eight >"$tmp/names"
+  printf '\nn"i\\ne\r\n' >>"$tmp/names"
+  expect 0 train "$digits" --epochs 1 --labels "$tmp/names" \
+    -o "$tmp/named.imgrec"
+  expect 0 info "$tmp/named.imgrec" --json
+  valid_json
+  says '"labels":\["zero","one",.*,"n\\"i\\\\ne"\]'
+  expect 0 eval "$tmp/named.imgrec" "$digits"
+  says ' zero$'
+}
+
+test_eval() {
+  expect 0 eval "$tmp/digits.imgrec" "$digits"
+  silent
+  says '^test part: '
+  says '^297 images, loss'
+  says '^rows: true class'
+  expect 0 eval "$tmp/digits.imgrec" "$digits" --json
+  valid_json
+  says '^{"images":297,"loss":[0-9.e-]*,"top1":[0-9.]*,"top5":[0-9.]*,"conf'
+  sum=$(sed 's/.*"confusion":\(\[\[.*\]\]\)}$/\1/; s/[^0-9]/ /g' "$out" |
+    awk '{ for (i = 1; i <= NF; i++) s += $i } END { print s }')
+  check "confusion adds up to $sum" test "$sum" = 297
+  expect 0 eval "$tmp/digits.imgrec" "$digits" --part train --json
+  says '^{"images":1500,'
+  expect 0 eval "$tmp/digits.imgrec" "$digits" --part all --json
+  says '^{"images":1797,'
+  expect 1 eval "$tmp/digits.imgrec" "$digits" --part val
+  expect 1 eval "$tmp/nowhere" "$digits"
+  complains 'nowhere'
+  expect 1 eval docs/imgrec.1 "$digits"
+}
+
+# ---- Images -----------------------------------------------------------------
+
+test_sample() {
+  rm -rf "$tmp/some" "$tmp/again"
+  expect 0 sample "$digits" -n 6 --seed 3 -o "$tmp/some"
+  count 6 '/000[1-6]-[0-9]\.png$'
+  expect 0 sample "$digits" -n 6 --seed 3 -o "$tmp/again"
+  check "same seed, other images" diff -r "$tmp/some" "$tmp/again"
+  expect 0 sample "$digits" -n 2 --labels "$tmp/names" --part train \
+    -o "$tmp/again"
+  count 2 '/000[1-2]-[a-z]'
+  expect 1 sample "$digits" --part val -o "$tmp/again"
+  expect 1 sample "$digits" -o "$tmp/no/such/folder"
+  expect 1 sample "$digits" -o "$tmp/digits.imgrec"
+}
+
+test_predict() {
+  image=$(find "$tmp/some" -name '0001-*.png')
+  expect 0 predict "$tmp/digits.imgrec" "$image"
+  silent
+  says "^$image: [0-9] [0-9.]* %, [0-9] [0-9.]* %, [0-9] [0-9.]* %\$"
+  expect 0 predict --top 99 "$tmp/digits.imgrec" "$image" --json
+  valid_json
+  says "^{\"path\":\"$image\",\"top\":\[{\"label\":"
+  count 10 '{"label":"[0-9]","class":[0-9],"probability":[0-9.e-]*}'
+  right=0
+  for image in "$tmp"/some/*.png; do
+    expect 0 predict "$tmp/digits.imgrec" "$image" --top 1
+    label=${image##*-}
+    grep -q ": ${label%.png} " "$out" && right=$((right + 1))
+  done
+  check "$right of 6 recognised" test "$right" -ge 4
+}
+
+test_predict_failures() {
+  image=$(find "$tmp/some" -name '0001-*.png')
+  printf 'P6 no picture' >"$tmp/bad.png"
+  expect 1 predict "$tmp/digits.imgrec" "$tmp/bad.png" "$image" \
+    "$tmp/nowhere" --json
+  valid_json
+  count 3 '^{"path":'
+  count 2 '"error":"'
+  complains 'nowhere'
+  expect 1 predict "$tmp/nowhere" "$image"
+  name=$(printf '%s/\377"\\\tx' "$tmp")
+  expect 1 predict "$tmp/digits.imgrec" "$name" --json
+  valid_json
+}
+
+test_show() {
+  image=$(find "$tmp/some" -name '0001-*.png')
+  expect 0 predict "$tmp/digits.imgrec" "$image" --show
+  count 0 "$(printf '\033')"
+  check "not four lines" test "$(wc -l <"$out")" -eq 4
+  says '%$'
+  expect 0 predict "$tmp/digits.imgrec" "$image" --show=truecolor
+  says '38;2;'
+  expect 0 predict "$tmp/digits.imgrec" "$image" --show=256
+  says '38;5;'
+  expect 2 predict "$tmp/digits.imgrec" "$image" --show=sixel
+}
+
+# ---- Info -------------------------------------------------------------------
+
+test_info() {
+  for preset in seed lenet5 small tiny; do
+    expect 0 info --preset "$preset"
+    says '^total '
+    says '^memory for batches of 32'
+    says '^input '
+    expect 0 info --preset "$preset" --json
+    valid_json
+  done
+  says '"layers":\[{"name":"[^"]*","type":"[^"]*","output":\[[0-9,]*\],"param'
+  says '"parameters":[0-9]*,"multiply_adds":[0-9]*},{"name"'
+  says '"batch":32,"run_bytes":[0-9]*,"train_bytes":[0-9]*'
+  expect 0 info "$tmp/digits.imgrec" --batch 7
+  says '^memory for batches of 7'
+  says '^10 classes: 0, 1, 2'
+  expect 0 info --preset tiny --size 8x8 --channels 1 --text
+  cp "$out" "$tmp/tiny.arch"
+  expect 0 info --arch "$tmp/tiny.arch" --text
+  same "$out" "$tmp/tiny.arch"
+  train_digits --arch "$tmp/tiny.arch" -o "$tmp/arch.imgrec"
+  same "$tmp/arch.imgrec" "$tmp/digits.imgrec"
+  expect 1 info "$tmp/nowhere"
+}
+
+# ---- Folders, CSV -----------------------------------------------------------
+
+# Moves NNNN-label.png of $1 to $2/label/.
+into_classes() {
+  for file in "$1"/*.png; do
+    label=${file##*-}
+    mkdir -p "$2/${label%.png}"
+    mv "$file" "$2/${label%.png}/"
+  done
+}
+
+test_folders() {
+  rm -rf "$tmp/folder" "$tmp/pngs"
+  "$imgrec" sample "$digits" -n 200 --part train -o "$tmp/pngs" >"$out" 2>"$err"
+  into_classes "$tmp/pngs" "$tmp/folder/train"
+  "$imgrec" sample "$digits" -n 60 --part test -o "$tmp/pngs" >"$out" 2>"$err"
+  into_classes "$tmp/pngs" "$tmp/folder/val"
+  printf 'no picture' >"$tmp/folder/train/0/broken.png"
+  expect 0 train "$tmp/folder" --epochs 2 --json -o "$tmp/folder.imgrec"
+  complains 'skipped: .*broken.png'
+  says '"train_images":200,"val_images":60,"test_images":0'
+  says '"event":"done".*"test_accuracy":null'
+  expect 0 eval "$tmp/folder.imgrec" "$tmp/folder"
+  says '^val part: '
+  expect 0 eval "$tmp/digits.imgrec" "$tmp/folder/val" --json
+  says '^{"images":60,'
+  (cd "$tmp/folder/val" && for f in */*.png; do echo "$f,${f%/*}"; done) \
+    >"$tmp/folder/val/list.csv"
+  expect 0 train "$tmp/folder/val/list.csv" --epochs 1 --val-split 0 --json \
+    -o "$tmp/csv.imgrec"
+  says '"train_images":60,"val_images":0,"test_images":0'
+}
+
+# ---- Signals, output --------------------------------------------------------
+
+# Starts a long training, waits for its first epoch, ends it with $1.
+interrupt() {
+  rm -f "$tmp/long.imgrec"
+  : >"$out"
+  "$imgrec" train "$digits" --epochs 100000 --json -o "$tmp/long.imgrec" \
+    >"$out" 2>"$err" &
+  pid=$!
+  tries=0
+  while [ "$tries" -lt 600 ] && ! grep -q '"event":"epoch"' "$out"; do
+    sleep 0.2
+    tries=$((tries + 1))
+  done
+  kill "-$1" "$pid"
+  wait "$pid"
+  code=$?
+}
+
+test_signals() {
+  interrupt INT
+  check "SIGINT: exit code $code" test "$code" = 130
+  complains 'interrupted after .* has been saved'
+  ends_with '^{"event":"done",'
+  valid_json
+  expect 0 eval "$tmp/long.imgrec" "$digits"
+  interrupt TERM
+  check "SIGTERM: exit code $code" test "$code" = 143
+}
+
+test_output() {
+  "$imgrec" --help >&- 2>"$err"
+  check "closed stdout" test $? = 1
+  complains 'cannot write to standard output'
+  if [ -e /dev/full ]; then
+    "$imgrec" info --preset tiny --json >/dev/full 2>"$err"
+    check "full disk" test $? = 1
+    complains 'cannot write to standard output'
+  fi
+  ("$imgrec" train "$digits" --epochs 1 -o "$tmp/pipe.imgrec" 2>"$err"
+    echo $? >"$tmp/code") | true
+  check "reader gone: $(cat "$tmp/code")" test "$(cat "$tmp/code")" = 1
+  check "model saved although the reader went" test -s "$tmp/pipe.imgrec"
+}
+
+test_terminal() {
+  command -v script >/dev/null || return 0
+  script -qec "$imgrec train $digits --epochs 3 -o $tmp/tty.imgrec" /dev/null \
+    </dev/null >"$out" 2>"$err"
+  check "exit code on a terminal" test $? = 0
+  says 'epoch 1/3 \[[#.]*\] loss .* images/s, .* left'
+}
+
+mkdir -p "$tmp"
+rm -rf "${tmp:?}"/*
+"$imgrec" --version >"$out" || exit 1
+: >"$out"
+: >"$err"
+for suite in help man_page usage values train train_options train_failures \
+  labels eval sample predict predict_failures show info folders signals \
+  output terminal; do
+  "test_$suite"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
