@@ -98,7 +98,7 @@ $(BUILD)/src/%.o: src/%.c
 
 $(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) -Wno-conversion -Ilib -Itests $(CFLAGS) $(LDFLAGS) \
+	$(CC) $(COMMON) -Wno-conversion -ffp-contract=off -Ilib -Itests $(CFLAGS) $(LDFLAGS) \
 		-o $@ $< $(STATIC) -lcmocka $(LIBS)
 
 # Each fuzz target as a program that replays files.

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* The inner loops of products on every table: the definition, with libm's
+ * fused multiply-add, bit for bit. */
+#include "kernel_calls.h"
+
+/* c[j] (+)= sum over p of a[p] b[p][j], by the definition. */
+static void expect_product(float *c, const float *a, const float *b, size_t ldb,
+                           size_t k, size_t cols, int accumulate) {
+  for (size_t j = 0; j < cols; j++) {
+    float sum = accumulate ? c[j] : 0.0f;
+    for (size_t p = 0; p < k; p++)
+      sum = fmaf(a[p], b[p * ldb + j], sum);
+    c[j] = sum;
+  }
+}
+
+struct matrices {
+  size_t rows, cols, k, lda, ldb, ldc, width; /* width: readable of b's rows */
+  float *a, *b, *panel;
+  float *want;
+  uint32_t *got;
+  int accumulate;
+};
+
+static struct matrices some_matrices(size_t rows, size_t cols, size_t width) {
+  enum values v = below(4) ? PLAIN : SPECIAL;
+  struct matrices m = {.rows = rows,
+                       .cols = cols,
+                       .k = below(40),
+                       .width = width,
+                       .accumulate = (int)below(2)};
+  m.lda = m.k + below(3);
+  m.ldb = width + below(5);
+  m.ldc = cols + below(5);
+  m.a = numbers(rows * m.lda, v);
+  m.b = numbers(m.k == 0 ? 0 : (m.k - 1) * m.ldb + width, v);
+  m.got = guarded(rows * m.ldc);
+  for (size_t i = 0; i < rows * m.ldc; i++)
+    if (i % m.ldc < cols)
+      m.got[i] = 0x3fc00000u; /* 1.5 */
+  m.want = malloc((rows * m.ldc + GUARD) * sizeof *m.want);
+  memcpy(m.want, m.got, (rows * m.ldc + GUARD) * sizeof *m.want);
+  for (size_t i = 0; i < rows; i++)
+    expect_product(m.want + i * m.ldc, m.a + i * m.lda, m.b, m.ldb, m.k, cols,
+                   m.accumulate);
+  return m;
+}
+
+static void check_product(const struct matrices *m, const char *isa) {
+  struct call c = {.name = "product",
+                   .n = m->k,
+                   .rows = m->rows,
+                   .c = m->cols,
+                   .words = m->rows * m->ldc + GUARD};
+  assert_same(&c, isa, (const uint32_t *)(const void *)m->want, m->got);
+}
+
+static void free_matrices(struct matrices *m) {
+  free(m->a);
+  free(m->b);
+  free(m->want);
+  free(m->got);
+}
+
+static void check_tile(const struct kernels *k) {
+  size_t mr = (size_t)k->mr, nr = (size_t)k->nr;
+  size_t rows = below(2) ? mr : 1 + below(mr);
+  size_t cols = below(3) ? 1 + below(nr) : below(2) ? nr : nr / 2;
+  struct matrices m = some_matrices(rows, cols, nr);
+  float *panel = malloc(m.k * mr * sizeof *panel);
+  k->pack_panel(panel, m.a, m.lda, rows, m.k);
+  k->gemm_tile(m.k, panel, m.b, m.ldb, (float *)m.got, m.ldc, rows, cols,
+               m.accumulate);
+  check_product(&m, k->name);
+  free(panel);
+  free_matrices(&m);
+}
+
+static void check_gemv(const struct kernels *k) {
+  size_t cols = 1 + below(80);
+  struct matrices m = some_matrices(1, cols, cols);
+  k->gemv(m.k, m.a, m.b, m.ldb, (float *)m.got, cols, m.accumulate);
+  check_product(&m, k->name);
+  free_matrices(&m);
+}
+
+static void test_gemm_tmpl__products(void **state) {
+  (void)state;
+  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_AVX512; isa++)
+    for (int i = 0; i < 600 && table(isa) != NULL; i++) {
+      check_tile(table(isa));
+      check_gemv(table(isa));
+    }
+}
+
+static void check_panel(size_t width, size_t rows, size_t k, const char *isa,
+                        void (*pack)(float *, const float *, size_t, size_t,
+                                     size_t)) {
+  size_t stride = k + below(4);
+  float *src = numbers((rows - 1) * stride + k, PLAIN);
+  uint32_t *dst = guarded(width * k);
+  pack((float *)dst, src, stride, rows, k);
+  for (size_t i = 0; i < width * k; i++) {
+    size_t row = i % width;
+    float want = row < rows ? src[row * stride + i / width] : 0.0f, got;
+    memcpy(&got, &dst[i], sizeof got);
+    if (!(got == want))
+      fail_msg("panel of %s: %g, not %g", isa, (double)got, (double)want);
+  }
+  for (size_t i = 0; i < GUARD; i++)
+    assert_true(dst[width * k + i] == CANARY);
+  free(src);
+  free(dst);
+}
+
+static void test_gemm_tmpl__panels(void **state) {
+  (void)state;
+  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_AVX512; isa++) {
+    const struct kernels *t = table(isa);
+    for (size_t k = 1; k < 40 && t != NULL; k++) {
+      size_t mr = (size_t)t->mr, nr = (size_t)t->nr;
+      check_panel(mr, mr, k, t->name, t->pack_panel);
+      check_panel(nr, nr, k, t->name, t->pack_columns);
+      check_panel(mr, 1 + below(mr), k, t->name, t->pack_panel);
+      check_panel(nr, 1 + below(nr), k, t->name, t->pack_columns);
+    }
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_gemm_tmpl__products),
+      cmocka_unit_test(test_gemm_tmpl__panels),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
