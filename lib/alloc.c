@@ -64,10 +64,12 @@ void imgrec__allocator_move(struct allocator *to, struct allocator *from) {
 /* With the lock held. */
 static void *alloc_locked(struct allocator *a, size_t total) {
   uint64_t cap = a->max_bytes;
-  a->capped = cap != 0 && (total > cap || a->used > cap - total);
-  void *p = a->capped ? NULL : a->alloc(a->user, total, IMGREC__ALIGN);
-  if (p == NULL)
+  int over = cap != 0 && (total > cap || a->used > cap - total);
+  void *p = over ? NULL : a->alloc(a->user, total, IMGREC__ALIGN);
+  if (p == NULL) {
+    a->capped = over;
     return NULL;
+  }
   assert((uintptr_t)p % IMGREC__ALIGN == 0);
   a->used += total;
   if (a->used > a->peak)
