@@ -61,54 +61,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 
 #ifdef IMGREC_FUZZ_STANDALONE
-#include <dirent.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-
-static long replayed;
-
-static int replay_file(const char *path, size_t size) {
-  FILE *f = fopen(path, "rb");
-  uint8_t *data = malloc(size + 1);
-  size_t n = f && data ? fread(data, 1, size, f) : 0;
-  if (f)
-    fclose(f);
-  if (f && data)
-    LLVMFuzzerTestOneInput(data, n);
-  free(data);
-  replayed++;
-  return f != NULL;
-}
-
-static int replay(const char *path) {
-  struct stat s;
-  if (stat(path, &s) != 0)
-    return 0;
-  if (!S_ISDIR(s.st_mode))
-    return replay_file(path, (size_t)s.st_size);
-  DIR *folder = opendir(path);
-  int ok = folder != NULL;
-  struct dirent *entry;
-  while (ok && (entry = readdir(folder)) != NULL) {
-    char name[4096];
-    if (entry->d_name[0] == '.')
-      continue;
-    int n = snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-    ok = n > 0 && (size_t)n < sizeof name && replay(name);
-  }
-  if (folder)
-    closedir(folder);
-  return ok;
-}
-
-int main(int argc, char **argv) {
-  for (int i = 1; i < argc; i++)
-    if (!replay(argv[i])) {
-      fprintf(stderr, "cannot read %s\n", argv[i]);
-      return 1;
-    }
-  printf("%ld files\n", replayed);
-  return 0;
-}
+#include "replay.h"
 #endif
