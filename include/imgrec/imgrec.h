@@ -259,7 +259,8 @@ typedef struct imgrec_model imgrec_model;
 enum {
   IMGREC_INIT_GLOROT_UNIFORM = 0, /* as Keras: U(-a, a), a = sqrt(6 / (fan_in
                                      + fan_out)); biases zero */
-  IMGREC_INIT_HE_NORMAL = 1,      /* N(0, 2 / fan_in), cut at two sigma */
+  IMGREC_INIT_HE_NORMAL = 1,      /* as Keras: normal cut at two sigma,
+                                     of variance 2 / fan_in */
   IMGREC_INIT_ZEROS = 2           /* for a network that is only looked at, or
                                      whose weights are loaded next */
 };

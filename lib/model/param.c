@@ -16,38 +16,51 @@ static size_t conv_index(const struct param *p, size_t i) {
 
 /* file out x in, memory in x out; behind flatten order=chw the file's inputs
  * are C x H x W, the memory's H x W x C. */
-static size_t dense_index(const struct param *p, size_t i) {
-  size_t in = (size_t)p->dim[1], o = i / in, j = i % in;
-  if (p->layout == LAYOUT_DENSE_CHW) {
-    size_t pixels = shape_pixels(&p->source);
-    j = j % pixels * (size_t)p->source.c + j / pixels;
-  }
-  return j * (size_t)p->dim[0] + o;
+static size_t dense_input(const struct param *p, size_t j) {
+  size_t pixels = shape_pixels(&p->source);
+  if (p->layout == LAYOUT_DENSE)
+    return j;
+  return j % pixels * (size_t)p->source.c + j / pixels;
 }
 
-/* Where the i-th value of the file lies in memory. */
-static size_t memory_index(const struct param *p, size_t i) {
-  switch (p->layout) {
-  case LAYOUT_CONV:
-    return conv_index(p, i);
-  case LAYOUT_DENSE:
-  case LAYOUT_DENSE_CHW:
-    return dense_index(p, i);
-  default:
-    return i;
+/* Where value i of the file, and those behind it, lie in memory: at indices[0
+ * .. the return value), at most `count` of them. */
+enum { RUN = 256 };
+
+static size_t memory_indices(const struct param *p, size_t i, size_t count,
+                             size_t indices[RUN]) {
+  size_t n = min_size(count, RUN);
+  if (p->layout == LAYOUT_DENSE || p->layout == LAYOUT_DENSE_CHW) {
+    size_t in = (size_t)p->dim[1], out = (size_t)p->dim[0];
+    size_t o = i / in, j = i % in;
+    n = min_size(n, in - j);
+    for (size_t k = 0; k < n; k++)
+      indices[k] = dense_input(p, j + k) * out + o;
+  } else {
+    for (size_t k = 0; k < n; k++)
+      indices[k] = p->layout == LAYOUT_CONV ? conv_index(p, i + k) : i + k;
   }
+  return n;
 }
 
 void imgrec__param_export(const struct param *p, const float *memory,
                           size_t first, size_t count, float *file) {
-  for (size_t i = 0; i < count; i++)
-    file[i] = memory[memory_index(p, first + i)];
+  size_t indices[RUN], n;
+  for (size_t i = 0; i < count; i += n) {
+    n = memory_indices(p, first + i, count - i, indices);
+    for (size_t k = 0; k < n; k++)
+      file[i + k] = memory[indices[k]];
+  }
 }
 
 void imgrec__param_import(const struct param *p, const float *file,
                           float *memory) {
-  for (size_t i = 0; i < p->count; i++)
-    memory[memory_index(p, i)] = file[i];
+  size_t indices[RUN], n;
+  for (size_t i = 0; i < p->count; i += n) {
+    n = memory_indices(p, i, p->count - i, indices);
+    for (size_t k = 0; k < n; k++)
+      memory[indices[k]] = file[i + k];
+  }
 }
 
 /* ---- Initial values ------------------------------------------------------ */
