@@ -108,7 +108,11 @@ $(BUILD)/tests/replay_%: tests/fuzz/%.c $(STATIC)
 		-o $@ $< $(STATIC) $(LIBS)
 
 .PHONY: tests
-tests: all $(TESTS) $(REPLAYS) ## build the tests without running them
+tests: all units ## build the tests without running them
+
+# What sanitizers can link: all but the shared library.
+.PHONY: units
+units: $(STATIC) $(BUILD)/imgrec $(TESTS) $(REPLAYS)
 
 .PHONY: check
 check: tests ## build and run all tests
@@ -125,12 +129,12 @@ check-ubsan: ## ... under UndefinedBehaviorSanitizer
 check-tsan: ## ... under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g -fsanitize=thread' check-units
 check-valgrind: ## ... under valgrind (its CPU has no AVX-512)
-	$(MAKE) tests
+	$(MAKE) units
 	RUNNER='valgrind -q --error-exitcode=9 --leak-check=full' \
 		sh tests/run.sh $(BUILD) units
 
 .PHONY: check-units
-check-units: all $(TESTS) $(REPLAYS)
+check-units: units
 	sh tests/run.sh $(BUILD) units
 
 .PHONY: check-abi

@@ -14,7 +14,7 @@ FLOORS = {
 }
 FLOOR_1 = {"context.c"}
 FLOOR_3 = {"tensor.c", "gemm.c", "im2col.c"}
-FILE_LINES, FUNCTION_LINES, COLUMNS = 600, 80, 80
+FILE_LINES, FUNCTION_LINES = 600, 80
 
 problems = []
 
@@ -71,8 +71,6 @@ def check_form(path, lines):
     if len(lines) > FILE_LINES:
         problem(path, len(lines), f"more than {FILE_LINES} lines")
     for number, line in enumerate(lines, 1):
-        if len(line) > COLUMNS:
-            problem(path, number, f"longer than {COLUMNS} columns")
         if line != line.rstrip():
             problem(path, number, "space at the end of the line")
 
