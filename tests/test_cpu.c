@@ -27,7 +27,11 @@ static void test_cpu__rounding(void **state) {
   (void)state;
   volatile float one = 1, little = 0x1p-30f;
   fesetround(FE_UPWARD);
-  assert_true(one + little > one);
+  volatile float upward = one + little;
+  if (upward == one) { /* an emulated CPU, such as valgrind's */
+    fesetround(FE_TONEAREST);
+    skip();
+  }
   uint64_t fp = imgrec__fp_enter();
   volatile float inside = one + little;
   imgrec__fp_leave(fp);
@@ -49,12 +53,15 @@ static void test_cpu__denormals(void **state) {
   uint32_t before = _mm_getcsr();
   _mm_setcsr(before | FTZ_DAZ);
   volatile float flushed = tiny * half;
+  if (flushed != 0) { /* an emulated CPU, such as valgrind's */
+    _mm_setcsr(before);
+    skip();
+  }
   uint64_t fp = imgrec__fp_enter();
   volatile float inside = tiny * half;
   imgrec__fp_leave(fp);
   uint32_t after = _mm_getcsr();
   _mm_setcsr(before);
-  assert_true(flushed == 0);
   assert_true(inside > 0);
   assert_int_equal(after & FTZ_DAZ, FTZ_DAZ);
 }
