@@ -178,7 +178,7 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
   int status = imgrec__check_dataset(m, train, "the training set");
   if (status >= 0 && f->val)
     status = imgrec__check_dataset(m, f->val, "the validation set");
-  if (status < 0 || (status = take_labels(m, train)) < 0)
+  if (status < 0)
     return status;
   f->best = imgrec__alloc_array(a, m->weight_floats, sizeof *f->best);
   if (!f->best)
@@ -188,8 +188,9 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
   f->progress.epochs = f->options.epochs;
   f->progress.images_total = imgrec_dataset_size(train);
   f->result.val_loss = f->result.val_accuracy = NAN;
-  return imgrec__loader_create(&f->loader, train, &m->preprocess,
-                               (int)f->options.batch);
+  status = imgrec__loader_create(&f->loader, train, &m->preprocess,
+                                 (int)f->options.batch);
+  return status < 0 ? status : take_labels(m, train);
 }
 
 int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
