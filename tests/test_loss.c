@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of lib/train/loss.c: cross-entropy and its gradient against f64. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "nets.h"
+#include "reference.h"
+#include "train/train.h"
+
+enum { MAX = 1024 };
+
+/* loss = log(sum of exp z) sum(t) - sum of t z; its gradient, softmax(z) - t,
+ * where t sums to 1. */
+static double exact(const float *z, const double *t, size_t n, double *dz) {
+  double max = -INFINITY, sum = 0, total = 0, dot = 0;
+  for (size_t i = 0; i < n; i++)
+    max = fmax(max, (double)z[i]);
+  for (size_t i = 0; i < n; i++) {
+    sum += exp((double)z[i] - max);
+    total += t[i];
+    dot += t[i] * ((double)z[i] - max);
+  }
+  for (size_t i = 0; i < n; i++)
+    dz[i] = exp((double)z[i] - max) / sum - t[i];
+  return log(sum) * total - dot;
+}
+
+/* Bounds: 4e-7 of the greatest logit for a loss (it is a difference of two
+ * f32 numbers of that size), 1e-6 for a gradient. */
+static void check_row(const struct kernels *k, const float *z, size_t n,
+                      const float *soft, int32_t target) {
+  double t[MAX] = {0}, wanted[MAX], loss = 1, scale = 1;
+  float dz[MAX];
+  size_t correct = 0;
+  for (size_t i = 0; i < n; i++) {
+    t[i] = soft ? (double)soft[i] : (double)(i == (size_t)target);
+    scale = fmax(scale, fabs((double)z[i]));
+  }
+  const struct targets targets = {soft ? NULL : &target, soft};
+  imgrec__cross_entropy(k, z, &targets, 1, n, 0.5F, dz, &loss, &correct);
+  double right = exact(z, t, n, wanted);
+  assert_true(fabs(loss - 1 - right) <= 4e-7 * scale + 1e-6 * right);
+  assert_true(loss >= 1 - 1e-6 * scale);
+  for (size_t i = 0; i < n; i++)
+    assert_true(fabs((double)dz[i] - wanted[i] / 2) <= 1e-6);
+}
+
+static void each_table(void (*check)(const struct kernels *k)) {
+  for (int isa = IMGREC_ISA_SCALAR; isa <= imgrec__cpu_isa(); isa++)
+    if (imgrec__kernels_for(isa))
+      check(imgrec__kernels_for(isa));
+}
+
+static void random_rows(const struct kernels *k) {
+  static const size_t sizes[] = {1, 2, 3, 10, 17, 100, 1000};
+  float z[MAX];
+  for (int i = 0; i < 7; i++)
+    for (int spread = 1; spread <= 100; spread *= 10) {
+      fill_random(z, sizes[i], (uint64_t)i, (float)-spread, (float)spread);
+      check_row(k, z, sizes[i], NULL, (int32_t)(sizes[i] / 2));
+    }
+}
+
+static void test_loss__random(void **state) {
+  (void)state;
+  each_table(random_rows);
+}
+
+static void extreme_rows(const struct kernels *k) {
+  const float rows[][4] = {
+      {0, 0, 0, 0},          {1000, -1000, 0, 1}, {-1000, -1000, -1000, -999},
+      {1e30F, 0, 0, -1e30F}, {88, 89, 90, 91},    {-1e-30F, 1e-30F, 0, 0},
+      {104, 0, 0, 0}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (int32_t target = 0; target < 4; target++)
+      check_row(k, rows[i], 4, NULL, target);
+}
+
+static void test_loss__extreme_logits(void **state) {
+  (void)state;
+  each_table(extreme_rows);
+}
+
+static void soft_rows(const struct kernels *k) {
+  float z[10], t[10], sum = 0;
+  for (uint64_t seed = 0; seed < 20; seed++, sum = 0) {
+    fill_random(z, 10, seed, -5, 5);
+    fill_random(t, 10, seed + 100, 0, 1);
+    for (int i = 0; i < 10; i++)
+      sum += t[i];
+    for (int i = 0; i < 10; i++)
+      t[i] /= sum;
+    check_row(k, z, 10, t, 0);
+  }
+  const float one[4] = {0, 1, 0, 0}, logits[4] = {1000, -1000, 0, 1};
+  check_row(k, logits, 4, one, 0);
+}
+
+static void test_loss__soft_labels(void **state) {
+  (void)state;
+  each_table(soft_rows);
+}
+
+/* A class and the same as probabilities are the same loss and gradient. */
+static void test_loss__hard_is_soft(void **state) {
+  (void)state;
+  const struct kernels *k = imgrec__kernels_for(IMGREC_ISA_SCALAR);
+  const float z[3] = {1, 2, 4}, soft[3] = {0, 1, 0};
+  const int32_t hard = 1;
+  const struct targets a = {&hard, NULL}, b = {NULL, soft};
+  double loss_a = 0, loss_b = 0;
+  size_t right = 0;
+  float da[3], db[3];
+  imgrec__cross_entropy(k, z, &a, 1, 3, 1, da, &loss_a, &right);
+  imgrec__cross_entropy(k, z, &b, 1, 3, 1, db, &loss_b, &right);
+  assert_true(loss_a == loss_b);
+  assert_memory_equal(da, db, sizeof da);
+}
+
+/* Losses add up over rows; the first of equal logits is the answer. */
+static void test_loss__counts(void **state) {
+  (void)state;
+  const struct kernels *k = imgrec__kernels_for(IMGREC_ISA_SCALAR);
+  const float z[4][3] = {{5, 1, 1}, {2, 2, 0}, {2, 2, 0}, {0, 0, 1}};
+  const int32_t classes[4] = {0, 0, 1, 2};
+  const struct targets t = {classes, NULL};
+  double loss = 0, each = 0;
+  size_t correct = 0;
+  imgrec__cross_entropy(k, z[0], &t, 4, 3, 1, NULL, &loss, &correct);
+  assert_int_equal(correct, 3);
+  for (int i = 0; i < 4; i++) {
+    const struct targets one = {classes + i, NULL};
+    imgrec__cross_entropy(k, z[i], &one, 1, 3, 1, NULL, &each, &correct);
+  }
+  assert_true(loss == each && loss > 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_loss__random),
+      cmocka_unit_test(test_loss__extreme_logits),
+      cmocka_unit_test(test_loss__soft_labels),
+      cmocka_unit_test(test_loss__hard_is_soft),
+      cmocka_unit_test(test_loss__counts),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
