@@ -160,7 +160,8 @@ static void indexed_row(const struct bmp *b, unsigned char *dst,
   unsigned per_byte = 8u / (unsigned)b->bits, mask = (1u << b->bits) - 1;
   for (size_t x = 0; x < (size_t)b->width; x++) {
     unsigned shift = 8 - (unsigned)b->bits * (unsigned)(x % per_byte + 1);
-    memcpy(dst + 3 * x, b->palette[src[x / per_byte] >> shift & mask], 3);
+    unsigned index = (unsigned)src[x / per_byte] >> shift & mask;
+    memcpy(dst + 3 * x, b->palette[index], 3);
   }
 }
 
