@@ -29,9 +29,10 @@ ifeq ($(WITH_ZLIB),1)
 COMMON += -DIMGREC_HAVE_ZLIB
 LIBS += -lz
 endif
-# Identical bits rest on these two: no fused or reordered arithmetic.
-LIB_FLAGS := $(COMMON) -Ilib -fPIC -fvisibility=hidden -ffp-contract=off \
-	-fno-fast-math
+LIB_FLAGS := $(COMMON) -Ilib -fPIC -fvisibility=hidden
+# Identical bits rest on these: no fused or reordered arithmetic.  They stand
+# behind CFLAGS, so that those cannot undo them.
+EXACT := -ffp-contract=off -fno-fast-math
 
 # One table of kernels for each instruction set, all from isa.c.
 ISAS := scalar
@@ -81,11 +82,11 @@ $(BUILD)/imgrec.pc: imgrec.pc.in include/imgrec/version.h
 
 $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(ISA_FLAGS_$*) -DIMGREC_ISA=$* -c -o $@ $<
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(ISA_FLAGS_$*) -DIMGREC_ISA=$* -c -o $@ $<
 
 $(BUILD)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) -c -o $@ $<
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 # stb multiplies what files say as int, where overflow must be defined.
 $(BUILD)/lib/image/decode.o: LIB_FLAGS += -fwrapv
@@ -98,7 +99,7 @@ $(BUILD)/src/%.o: src/%.c
 
 $(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) -Wno-conversion -ffp-contract=off -Ilib -Itests $(CFLAGS) $(LDFLAGS) \
+	$(CC) $(COMMON) -Wno-conversion -Ilib -Itests $(CFLAGS) $(EXACT) $(LDFLAGS) \
 		-o $@ $< $(STATIC) -lcmocka $(LIBS)
 
 # Each fuzz target as a program that replays files.

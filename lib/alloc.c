@@ -70,7 +70,11 @@ static void *alloc_locked(struct allocator *a, size_t total) {
     a->capped = over;
     return NULL;
   }
-  assert((uintptr_t)p % IMGREC__ALIGN == 0);
+  if ((uintptr_t)p % IMGREC__ALIGN != 0) { /* a hook that breaks its word */
+    a->free(a->user, p, total);
+    a->capped = 0;
+    return NULL;
+  }
   a->used += total;
   if (a->used > a->peak)
     a->peak = a->used;

@@ -11,6 +11,10 @@
 
 #include "imgrec/imgrec.h"
 
+#ifdef __FAST_MATH__
+#error "fast-math would change results from one machine to the next"
+#endif
+
 #define IMGREC__ALIGN 64
 
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))

@@ -103,7 +103,8 @@ typedef void (*imgrec_free_fn)(void *user, void *ptr, size_t size);
 typedef void (*imgrec_log_fn)(void *user, int level, const char *line);
 typedef void (*imgrec_task_fn)(void *arg, int i, int worker);
 /* Call task(arg, i, worker) once for each i in [0, count), in any order, on
- * any threads; return 0 when all have returned.  `worker` is in
+ * any threads; return 0 when all have returned.  All must have run even where
+ * something failed: the library goes on with their results.  `worker` is in
  * [0, options.threads) and is used by one call at a time. */
 typedef int (*imgrec_parallel_fn)(void *user, imgrec_task_fn task, void *arg,
                                   int count);
@@ -409,7 +410,7 @@ IMGREC_API void imgrec_trainer_destroy(imgrec_trainer *trainer);
  * x: N x H x W x C f32 with N <= max_batch; labels: N i32 class indices, or
  * N x classes f32 probabilities; loss (may be NULL): the mean over the batch,
  * before the update.  Allocates nothing; on failure the weights are as
- * before. */
+ * before.  A loss that is not finite makes no update. */
 IMGREC_API int imgrec_train_step(imgrec_trainer *trainer,
                                  const imgrec_tensor *x,
                                  const imgrec_tensor *labels, float *loss);
@@ -529,10 +530,12 @@ IMGREC_API int imgrec_fit_result_init(imgrec_fit_result *result,
 /* Epochs over `train`, each in a new order, validation on `val` (may be NULL)
  * after each.  At the end the model has the weights of the epoch with the
  * highest validation accuracy (the lower loss where equal), or the last
- * without val.  Images are preprocessed as the model says; a model without
- * labels takes those of `train`.  `result` may be
- * NULL.  IMGREC_ERR_DIVERGED when the loss is no longer finite: the model then
- * has the best weights so far. */
+ * without val; cancelled in its first epoch, those it then has.  Images are
+ * preprocessed as the model says; a model without labels takes those of
+ * `train`.  `result` may be NULL.  When training fails, the model has the best
+ * weights so far, those from before the call where no epoch was completed, and
+ * the trainer's moments begin anew: IMGREC_ERR_DIVERGED when loss or weights
+ * are no longer finite, IMGREC_ERR_IO and _FORMAT of images, _MEMORY. */
 IMGREC_API int imgrec_fit(imgrec_trainer *trainer, imgrec_dataset *train,
                           imgrec_dataset *val,
                           const imgrec_fit_options *options,

@@ -27,8 +27,11 @@ int imgrec_model_set_preprocess(imgrec_model *m, const imgrec_preprocess *p) {
 }
 
 int imgrec_model_get_preprocess(const imgrec_model *m, imgrec_preprocess *p) {
-  if (!m || !p)
+  if (!m)
     return IMGREC_ERR_ARGUMENT;
+  if (!p)
+    return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_model_get_preprocess: p is NULL");
   imgrec__options_write(p, &m->preprocess, sizeof m->preprocess);
   return IMGREC_OK;
 }

@@ -255,8 +255,10 @@ static int follow_chw(struct parser *p, struct node *n) {
 
 /* Shapes of the inputs are known: finds the output and the parameters. */
 static int set_up(struct parser *p, struct node *n) {
-  for (int i = 0; i < n->input_count; i++)
+  for (int i = 0; i < n->input_count; i++) {
     n->in[i] = p->graph->nodes[n->inputs[i]].out;
+    p->graph->nodes[n->inputs[i]].used = 1;
+  }
   int status = n->op->setup(n, p->error);
   if (status < 0 || (status = check_sizes(p, n)) < 0)
     return status;
@@ -364,11 +366,8 @@ static int parse_line(struct parser *p, const char *s, size_t n) {
 static int check_used(struct parser *p) {
   const struct graph *g = p->graph;
   for (int i = 0; i < g->layer_count - 1; i++) {
-    int result = g->layers[i].first + g->layers[i].count - 1, used = 0;
-    for (int j = result + 1; j < g->node_count && !used; j++)
-      for (int k = 0; k < g->nodes[j].input_count; k++)
-        used |= g->nodes[j].inputs[k] == result;
-    if (!used)
+    int result = g->layers[i].first + g->layers[i].count - 1;
+    if (!g->nodes[result].used)
       return imgrec__fail_node(p->error, &g->nodes[g->layers[i].first],
                                "no later layer uses its output");
   }
@@ -417,7 +416,10 @@ int imgrec__graph_parse(struct graph *out, struct allocator *a, struct error *e,
   struct graph g = {.allocator = a};
   struct parser p = {.graph = &g, .error = e, .line = 1};
   imgrec__text_init(&p.canonical, a);
-  int status = parse_lines(&p, text);
+  int status =
+      imgrec__utf8_valid(text, strlen(text))
+          ? parse_lines(&p, text)
+          : imgrec__fail(e, IMGREC_ERR_ARCHITECTURE, "it is not UTF-8 text");
   if (status >= 0 && p.canonical.failed)
     status = imgrec__fail_memory(e, a, "the architecture text");
   if (status < 0) {

@@ -17,8 +17,11 @@ int imgrec_model_layer_count(const imgrec_model *m) {
 
 int imgrec_model_layer(const imgrec_model *m, int index,
                        imgrec_layer_info *info) {
-  if (!m || !info)
+  if (!m)
     return IMGREC_ERR_ARGUMENT;
+  if (!info)
+    return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_model_layer: info is NULL");
   if (index < 0 || index >= m->graph.layer_count)
     return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
                         "layer %d of %d", index, m->graph.layer_count);
@@ -68,8 +71,11 @@ int imgrec_model_get_parameter(imgrec_tensor **out, const imgrec_model *m,
                                const char *name) {
   struct param *p = NULL;
   imgrec_tensor *t;
-  if (!m || !out)
+  if (!m)
     return IMGREC_ERR_ARGUMENT;
+  if (!out)
+    return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_model_get_parameter: out is NULL");
   int status = find(m, name, &p);
   if (status < 0 || (status = imgrec__tensor_new(&t, m->context, IMGREC_F32,
                                                  p->ndim, p->dim)) < 0)

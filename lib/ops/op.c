@@ -3,6 +3,7 @@
 #include "op.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -96,7 +97,9 @@ static void range_task(void *arg, int i, int worker) {
 void imgrec__parallel_range(struct imgrec_context *ctx, size_t count,
                             size_t piece, imgrec__range_fn fn,
                             const void *arg) {
-  struct range r = {fn, arg, count, max_size(piece, 1)};
+  /* the number of tasks is an int */
+  piece = max_size(max_size(piece, 1), ceil_div(count, INT_MAX));
+  struct range r = {fn, arg, count, piece};
   imgrec__parallel_for(ctx->pool, ceil_div(count, r.piece), range_task, &r);
 }
 

@@ -50,6 +50,7 @@ enum { NODE_MAX_INPUTS = 8, NODE_MAX_PARAMS = 4, OP_NAME_MAX = 64 };
 struct node {
   const struct op *op;
   char name[OP_NAME_MAX];
+  int used;  /* whether a later node reads its value */
   int layer; /* of the text: a layer with an activation makes two nodes */
   int inputs[NODE_MAX_INPUTS], input_count;
   struct shape in[NODE_MAX_INPUTS], out;

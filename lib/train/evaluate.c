@@ -93,14 +93,18 @@ static void report(const struct counts *c, imgrec_evaluation *out) {
 static int evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
                     imgrec_evaluation *out) {
   struct allocator *a = &m->context->allocator;
-  size_t classes = (size_t)imgrec_model_classes(m);
-  size_t cells = classes * classes * sizeof(int64_t);
+  size_t classes = (size_t)imgrec_model_classes(m), cells;
+  imgrec_evaluation asked = {.struct_size = sizeof asked};
   struct loader *loader = NULL;
   struct counts c = {0};
-  int status = imgrec__check_dataset(m, dataset, "the data set");
-  if (status < 0)
+  int status = imgrec__options_read(&m->context->error, &asked, sizeof asked,
+                                    out, "imgrec_evaluation");
+  if (status < 0 ||
+      (status = imgrec__check_dataset(m, dataset, "the data set")) < 0)
     return status;
-  if (out->confusion && !(c.confusion = imgrec__alloc_zero(a, cells)))
+  if (__builtin_mul_overflow(classes * classes, sizeof(int64_t), &cells))
+    cells = SIZE_MAX; /* which no allocator has */
+  if (asked.confusion && !(c.confusion = imgrec__alloc_zero(a, cells)))
     return imgrec__fail_memory(&m->context->error, a, "the confusion matrix");
   status = imgrec__loader_create(&loader, dataset, &m->preprocess,
                                  (int)m->plan.batch);
@@ -108,11 +112,10 @@ static int evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
     status = count_all(m, loader, &c);
   imgrec__loader_destroy(loader);
   if (status >= 0) {
-    int64_t *confusion = out->confusion;
-    if (confusion)
-      memcpy(confusion, c.confusion, cells);
+    if (asked.confusion)
+      memcpy(asked.confusion, c.confusion, cells);
     imgrec__free(a, c.confusion);
-    c.confusion = confusion;
+    c.confusion = asked.confusion;
     report(&c, out);
     return IMGREC_OK;
   }
@@ -122,8 +125,11 @@ static int evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
 
 int imgrec_evaluate(imgrec_model *m, imgrec_dataset *dataset,
                     imgrec_evaluation *out) {
-  if (!m || !dataset || !out)
+  if (!m)
     return IMGREC_ERR_ARGUMENT;
+  if (!dataset || !out)
+    return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_evaluate: the data set or out is NULL");
   uint64_t fp = imgrec__fp_enter();
   int status = evaluate(m, dataset, out);
   imgrec__fp_leave(fp);

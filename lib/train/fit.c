@@ -42,6 +42,13 @@ static int tell(struct fit *f) {
   return f->result.cancelled;
 }
 
+static int fail_diverged(const struct fit *f) {
+  return imgrec__fail(&f->model->context->error, IMGREC_ERR_DIVERGED,
+                      "the loss is no longer finite in epoch %d; try a "
+                      "smaller learning rate",
+                      (int)f->progress.epoch);
+}
+
 static int train_batch(struct fit *f, const float *x, const int32_t *labels,
                        size_t n) {
   struct imgrec_trainer *t = f->trainer;
@@ -53,12 +60,7 @@ static int train_batch(struct fit *f, const float *x, const int32_t *labels,
   double images = (double)f->progress.images;
   f->progress.train_loss = (float)(f->loss_sum / images);
   f->progress.train_accuracy = (float)((double)f->correct / images);
-  if (!isfinite(t->loss_sum))
-    return imgrec__fail(&f->model->context->error, IMGREC_ERR_DIVERGED,
-                        "the loss is no longer finite in epoch %d; try a "
-                        "smaller learning rate",
-                        (int)f->progress.epoch);
-  return IMGREC_OK;
+  return isfinite(t->loss_sum) ? IMGREC_OK : fail_diverged(f);
 }
 
 static int train_epoch(struct fit *f) {
@@ -101,17 +103,28 @@ static int better(const struct fit *f) {
   return p->val_loss < r->val_loss;
 }
 
-static void end_epoch(struct fit *f) {
+/* The loss of a step is from before its update: the last one shows here. */
+static int weights_finite(const struct imgrec_model *m) {
+  for (size_t i = 0; i < m->weight_floats; i++)
+    if (!isfinite(m->weights[i]))
+      return 0;
+  return 1;
+}
+
+static int end_epoch(struct fit *f) {
   imgrec_progress *p = &f->progress;
+  if (!weights_finite(f->model) || (f->val && !isfinite(p->val_loss)))
+    return fail_diverged(f);
   f->result.epochs = p->epoch;
   f->result.train_loss = p->train_loss;
   p->improved = better(f);
   if (!p->improved)
-    return;
+    return IMGREC_OK;
   f->result.best_epoch = p->epoch;
   f->result.val_loss = p->val_loss;
   f->result.val_accuracy = p->val_accuracy;
   keep_best(f);
+  return IMGREC_OK;
 }
 
 static int epochs(struct fit *f) {
@@ -124,9 +137,8 @@ static int epochs(struct fit *f) {
     int status = train_epoch(f);
     if (status < 0 || f->result.cancelled)
       return status;
-    if ((status = validate(f)) < 0)
+    if ((status = validate(f)) < 0 || (status = end_epoch(f)) < 0)
       return status;
-    end_epoch(f);
     p->epoch_done = 1;
     tell(f);
   }
@@ -195,8 +207,11 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
 
 int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
                const imgrec_fit_options *options, imgrec_fit_result *result) {
-  if (!t || !train)
+  if (!t)
     return IMGREC_ERR_ARGUMENT;
+  if (!train)
+    return imgrec__fail(&t->model->context->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_fit: train is NULL");
   struct fit f = {.trainer = t, .model = t->model, .val = val};
   int status = read_options(&f, options);
   uint64_t fp = imgrec__fp_enter();
@@ -204,12 +219,14 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
     status = prepare(&f, train);
   if (status >= 0)
     status = epochs(&f);
-  if (f.best && (status < 0 || (val && f.result.best_epoch > 0)))
+  if (status < 0)
+    imgrec__trainer_reset(t);
+  if (f.best && (status < 0 || f.result.best_epoch > 0))
     memcpy(t->model->weights, f.best, t->model->weight_floats * sizeof *f.best);
   imgrec__loader_destroy(f.loader);
   imgrec__free(&t->model->context->allocator, f.best);
   imgrec__fp_leave(fp);
-  if (result && (status >= 0 || status == IMGREC_ERR_DIVERGED))
+  if (result && (status >= 0 || f.progress.epoch > 0))
     imgrec__options_write(result, &f.result, sizeof f.result);
   return status;
 }

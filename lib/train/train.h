@@ -40,7 +40,10 @@ void imgrec__cross_entropy(const struct kernels *k, const float *z,
 int imgrec__check_dataset(const struct imgrec_model *m,
                           const struct imgrec_dataset *dataset,
                           const char *what);
-/* One step, under imgrec__fp_enter; all arguments are already checked. */
+/* Forgets moments and gradients: training begins anew from these weights. */
+void imgrec__trainer_reset(struct imgrec_trainer *t);
+/* A loss that is not finite makes no update.
+ * One step, under imgrec__fp_enter; all arguments are already checked. */
 void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                           const struct targets *targets, size_t batch);
 

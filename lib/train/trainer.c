@@ -87,9 +87,12 @@ static int make_memory(struct imgrec_trainer *t) {
 
 int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
                           const imgrec_trainer_options *options) {
-  if (!out || !model)
+  if (!model)
     return IMGREC_ERR_ARGUMENT;
   struct imgrec_context *ctx = model->context;
+  if (!out)
+    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_trainer_create: out is NULL");
   imgrec_trainer_options o;
   int status = read_options(&ctx->error, &o, options);
   if (status < 0)
@@ -169,11 +172,26 @@ static float update_rate(struct imgrec_trainer *t) {
 }
 
 static void update(struct imgrec_trainer *t) {
+  const struct graph *g = &t->model->graph;
   struct update u = {t, NULL, update_rate(t)};
-  for (int i = 0; (u.param = imgrec__model_param(t->model, i)); i++)
-    if (u.param->trainable)
-      imgrec__parallel_range(t->model->context, u.param->count, 16384,
-                             update_range, &u);
+  for (int i = 0; i < g->node_count; i++)
+    for (int k = 0; k < g->nodes[i].param_count; k++) {
+      u.param = &g->nodes[i].params[k];
+      if (u.param->trainable)
+        imgrec__parallel_range(t->model->context, u.param->count, 16384,
+                               update_range, &u);
+    }
+}
+
+void imgrec__trainer_reset(struct imgrec_trainer *t) {
+  size_t bytes = t->model->weight_floats * sizeof(float);
+  uint64_t every = (uint64_t)t->options.accumulate;
+  memset(t->moment1, 0, bytes);
+  if (t->moment2)
+    memset(t->moment2, 0, bytes);
+  t->step = (t->step + every - 1) / every * every;
+  t->updates = 0;
+  t->beta1_power = t->beta2_power = 1;
 }
 
 /* ---- Step ---------------------------------------------------------------- */
@@ -201,6 +219,8 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
   imgrec__cross_entropy(m->context->kernels, logits, targets, batch, classes,
                         scale, imgrec__pass_gradient(&pass), &t->loss_sum,
                         &t->correct);
+  if (!isfinite(t->loss_sum)) /* would spoil weights and moments for good */
+    return;
   imgrec__pass_backward(&pass);
   if (++t->step % every == 0)
     update(t);
