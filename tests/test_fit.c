@@ -252,12 +252,15 @@ static void test_fit__cancel_in_the_first_epoch(void **state) {
   release(&f);
 }
 
-static void test_fit__cancel_keeps_the_best(void **state) {
-  (void)state;
+static void check_cancel_in_epoch_2(int with_val) {
   struct fixture f;
   struct seen s;
   imgrec_fit_result r;
   make(&f, 1, 0.01F);
+  if (!with_val) {
+    imgrec_dataset_destroy(f.val);
+    f.val = NULL;
+  }
   assert_ok(f.ctx, fit_watched(&f, &s, 5, 7 + 3, &r));
   assert_int_equal(s.count, 10);
   assert_int_equal(r.cancelled, 1);
@@ -266,6 +269,13 @@ static void test_fit__cancel_keeps_the_best(void **state) {
   assert_true(same_weights(&f, s.best));
   free(s.best);
   release(&f);
+}
+
+/* Without validation the best are those of the last whole epoch. */
+static void test_fit__cancel_keeps_the_best(void **state) {
+  (void)state;
+  check_cancel_in_epoch_2(1);
+  check_cancel_in_epoch_2(0);
 }
 
 static void test_fit__cancel_at_the_end_of_an_epoch(void **state) {
@@ -331,6 +341,24 @@ static void test_fit__diverged_at_once(void **state) {
   assert_int_equal(imgrec_fit(f.trainer, f.train, f.val, &o, NULL),
                    IMGREC_ERR_DIVERGED);
   assert_true(same_weights(&f, before));
+  free(before);
+  release(&f);
+}
+
+/* What the advice says works: a smaller learning rate with the same trainer. */
+static void test_fit__again_after_divergence(void **state) {
+  (void)state;
+  struct fixture f;
+  imgrec_fit_options o = fit_options(2, 1);
+  make(&f, 1, 0.01F);
+  float *before = copy_weights(&f);
+  assert_ok(f.ctx, imgrec_trainer_set_learning_rate(f.trainer, 1e38F));
+  assert_int_equal(imgrec_fit(f.trainer, f.train, NULL, &o, NULL),
+                   IMGREC_ERR_DIVERGED);
+  assert_true(same_weights(&f, before));
+  assert_ok(f.ctx, imgrec_trainer_set_learning_rate(f.trainer, 0.01F));
+  assert_ok(f.ctx, imgrec_fit(f.trainer, f.train, NULL, &o, NULL));
+  assert_false(same_weights(&f, before));
   free(before);
   release(&f);
 }
@@ -429,6 +457,7 @@ int main(void) {
       cmocka_unit_test(test_fit__cancel_at_the_end_of_an_epoch),
       cmocka_unit_test(test_fit__diverged),
       cmocka_unit_test(test_fit__diverged_at_once),
+      cmocka_unit_test(test_fit__again_after_divergence),
       cmocka_unit_test(test_fit__arguments),
       cmocka_unit_test(test_fit__too_many_classes),
       cmocka_unit_test(test_fit__every_allocation_fails),
