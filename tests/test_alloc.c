@@ -117,6 +117,35 @@ static void test_alloc__hook_fails(void **state) {
   imgrec__allocator_destroy(&a);
 }
 
+/* A hook that gives less alignment than it was asked for. */
+static char shifted[4096];
+static int shifted_live;
+
+static void *alloc_shifted(void *user, size_t size, size_t align) {
+  (void)user;
+  uintptr_t start = ((uintptr_t)shifted + align - 1) / align * align;
+  shifted_live++;
+  return size < sizeof shifted / 2 ? (char *)start + align / 2 : NULL;
+}
+
+static void free_shifted(void *user, void *p, size_t size) {
+  (void)user;
+  (void)p;
+  (void)size;
+  shifted_live--;
+}
+
+static void test_alloc__hook_misaligned(void **state) {
+  struct allocator a;
+  (void)state;
+  assert_int_equal(
+      imgrec__allocator_init(&a, alloc_shifted, free_shifted, NULL, 0), 0);
+  assert_null(imgrec__alloc(&a, 100));
+  assert_int_equal(shifted_live, 0);
+  assert_int_equal(a.used, 0);
+  imgrec__allocator_destroy(&a);
+}
+
 /* The hook gets back the sizes that it gave. */
 static void test_alloc__hook_is_told_sizes(void **state) {
   (void)state;
@@ -223,6 +252,7 @@ int main(void) {
       cmocka_unit_test(test_alloc__array_overflow),
       cmocka_unit_test(test_alloc__cap),
       cmocka_unit_test(test_alloc__hook_fails),
+      cmocka_unit_test(test_alloc__hook_misaligned),
       cmocka_unit_test(test_alloc__hook_is_told_sizes),
       cmocka_unit_test(test_alloc__hooks_come_in_pairs),
       cmocka_unit_test(test_alloc__realloc),

@@ -48,6 +48,7 @@ static const struct {
   const char *text, *sentence;
 } wrong[] = {
     /* The line. */
+    {IN "# caf\xe9\nrelu", "the architecture text is not UTF-8"},
     {IN "conv3d 4", "line 2: there is no layer type 'conv3d'"},
     {"# nothing\n\n" IN "a = nothing 4",
      "line 4: there is no layer type 'nothing'"},

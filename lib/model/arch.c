@@ -416,10 +416,10 @@ int imgrec__graph_parse(struct graph *out, struct allocator *a, struct error *e,
   struct graph g = {.allocator = a};
   struct parser p = {.graph = &g, .error = e, .line = 1};
   imgrec__text_init(&p.canonical, a);
-  int status =
-      imgrec__utf8_valid(text, strlen(text))
-          ? parse_lines(&p, text)
-          : imgrec__fail(e, IMGREC_ERR_ARCHITECTURE, "it is not UTF-8 text");
+  int status = imgrec__utf8_valid(text, strlen(text))
+                   ? parse_lines(&p, text)
+                   : imgrec__fail(e, IMGREC_ERR_ARCHITECTURE,
+                                  "the architecture text is not UTF-8");
   if (status >= 0 && p.canonical.failed)
     status = imgrec__fail_memory(e, a, "the architecture text");
   if (status < 0) {
