@@ -10,8 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
-/* A block of `a` and one of `b` are packed in a worker's workspace: they share
- * its second-level cache. */
+/* A block of `b` is packed in a worker's workspace, beside one of `a` where
+ * that has to be filled in: they share its second-level cache. */
 enum { BLOCK_M = 192, BLOCK_N = 256, BLOCK_K = 256 };
 enum { MAX_MR = 16 };
 
@@ -32,9 +32,9 @@ struct product {
  * of the sums the part [k0, k0 + k). */
 struct tile {
   size_t i0, rows, j0, cols, k0, k;
-  float *a; /* panels of mr rows: k x mr each */
-  float *b; /* panels of nr columns: k x nr each */
-  float *stage;
+  float *a_copy; /* of a matrix that has to be filled in: see place_a */
+  float *b;      /* panels of nr columns: k x nr each */
+  struct left a;
   int b_in_place;
 };
 
@@ -57,29 +57,27 @@ static void fill_panel(float *dst, size_t width, const struct matrix *m,
   m->fill(m->source, row, rows, col, cols, dst, width);
 }
 
-/* Rows [i, i + n), n <= mr, of the tile's part of `a`. */
-static void pack_a_panel(const struct product *p, const struct tile *t,
-                         size_t i, size_t n, float *dst) {
-  const struct kernels *kn = p->kernels;
+/* The tile's part of `a`: in memory it is read where it lies; what a fill
+ * function makes is copied, rows x k, or k x rows for a transposed one. */
+static void place_a(const struct product *p, struct tile *t) {
   const struct matrix *a = &p->g->a;
-  if (a->fill != NULL && p->g->a_transposed) {
-    fill_panel(dst, (size_t)kn->mr, a, t->k0, t->k, i, n);
-  } else if (a->fill != NULL) {
-    a->fill(a->source, i, n, t->k0, t->k, t->stage, t->k);
-    kn->pack_panel(dst, t->stage, t->k, n, t->k);
-  } else if (a->col_stride == 1) {
-    const float *src = a->data + i * a->row_stride + t->k0;
-    kn->pack_panel(dst, src, a->row_stride, n, t->k);
+  struct left left = {.k = t->k, .runs = {1, 1}};
+  if (a->fill == NULL) {
+    left.data = a->data + t->i0 * a->row_stride + t->k0 * a->col_stride;
+    left.row = a->row_stride;
+    left.step = a->col_stride;
+  } else if (p->g->a_transposed) {
+    a->fill(a->source, t->k0, t->k, t->i0, t->rows, t->a_copy, t->rows);
+    left.data = t->a_copy;
+    left.row = 1;
+    left.step = t->rows;
   } else {
-    const float *src = a->data + i + t->k0 * a->col_stride;
-    copy_panel(dst, (size_t)kn->mr, src, a->col_stride, n, t->k);
+    a->fill(a->source, t->i0, t->rows, t->k0, t->k, t->a_copy, t->k);
+    left.data = t->a_copy;
+    left.row = t->k;
+    left.step = 1;
   }
-}
-
-static void pack_a(const struct product *p, const struct tile *t) {
-  size_t mr = (size_t)p->kernels->mr;
-  for (size_t i = 0; i < t->rows; i += mr)
-    pack_a_panel(p, t, t->i0 + i, min_size(mr, t->rows - i), t->a + i * t->k);
+  t->a = left;
 }
 
 /* Columns [j, j + n), n <= nr, of the tile's part of `b`. */
@@ -124,52 +122,42 @@ static const float *panel_of_b(const struct product *p, const struct tile *t,
   return t->b + j * t->k;
 }
 
-/* A panel of `a` stays in the first-level cache while b streams past it. */
+/* A panel of `b` stays in the first-level cache while `a` streams past it. */
 static void multiply_panels(const struct product *p, const struct tile *t,
                             int accumulate) {
   const struct gemm *g = p->g;
-  size_t mr = (size_t)p->kernels->mr, nr = (size_t)p->kernels->nr;
-  for (size_t i = 0; i < t->rows; i += mr)
-    for (size_t j = 0; j < t->cols; j += nr) {
-      size_t ldb;
-      const float *b = panel_of_b(p, t, j, &ldb);
-      p->kernels->gemm_tile(t->k, t->a + i * t->k, b, ldb,
-                            g->c + (t->i0 + i) * g->ldc + t->j0 + j, g->ldc,
-                            min_size(mr, t->rows - i),
-                            min_size(nr, t->cols - j), accumulate);
-    }
+  size_t nr = (size_t)p->kernels->nr;
+  for (size_t j = 0; j < t->cols; j += nr) {
+    size_t ldb;
+    const float *b = panel_of_b(p, t, j, &ldb);
+    p->kernels->gemm_tile(&t->a, b, ldb, g->c + t->i0 * g->ldc + t->j0 + j,
+                          g->ldc, t->rows, min_size(nr, t->cols - j),
+                          accumulate);
+  }
 }
 
 /* The single row of `a`, copied where it is not contiguous. */
-static const float *row_of_a(const struct product *p, const struct tile *t) {
-  const struct matrix *a = &p->g->a;
-  if (a->fill != NULL && p->g->a_transposed)
-    a->fill(a->source, t->k0, t->k, 0, 1, t->a, 1);
-  else if (a->fill != NULL)
-    a->fill(a->source, 0, 1, t->k0, t->k, t->a, t->k);
-  else if (a->col_stride == 1)
-    return a->data + t->k0;
-  else
-    copy_panel(t->a, 1, a->data + t->k0 * a->col_stride, a->col_stride, 1,
-               t->k);
-  return t->a;
+static const float *row_of_a(const struct tile *t) {
+  if (t->a.step == 1)
+    return t->a.data;
+  copy_panel(t->a_copy, 1, t->a.data, t->a.step, 1, t->k);
+  return t->a_copy;
 }
 
 static void multiply_row(const struct product *p, const struct tile *t,
                          int accumulate) {
   const struct matrix *b = &p->g->b;
-  p->kernels->gemv(t->k, row_of_a(p, t),
-                   b->data + t->k0 * b->row_stride + t->j0, b->row_stride,
-                   p->g->c + t->j0, t->cols, accumulate);
+  p->kernels->gemv(t->k, row_of_a(t), b->data + t->k0 * b->row_stride + t->j0,
+                   b->row_stride, p->g->c + t->j0, t->cols, accumulate);
 }
 
-static void multiply_part(const struct product *p, const struct tile *t,
+static void multiply_part(const struct product *p, struct tile *t,
                           int accumulate) {
+  place_a(p, t);
   if (p->vector) {
     multiply_row(p, t, accumulate);
     return;
   }
-  pack_a(p, t);
   pack_b(p, t);
   multiply_panels(p, t, accumulate);
 }
@@ -182,9 +170,8 @@ static void add_bias(const struct product *p, const struct tile *t) {
 }
 
 static void place_panels(const struct product *p, struct tile *t, int worker) {
-  t->a = imgrec__workspace(p->ctx, worker);
-  t->b = t->a + BLOCK_M * BLOCK_K;
-  t->stage = t->b + BLOCK_N * BLOCK_K;
+  t->a_copy = imgrec__workspace(p->ctx, worker);
+  t->b = t->a_copy + BLOCK_M * BLOCK_K;
   t->b_in_place = p->g->m <= (size_t)p->kernels->mr && p->g->b.fill == NULL &&
                   p->g->b.col_stride == 1;
 }
@@ -252,7 +239,7 @@ static struct product plan(struct imgrec_context *ctx, const struct gemm *g,
   return p;
 }
 
-_Static_assert((BLOCK_M + BLOCK_N + MAX_MR) * BLOCK_K * sizeof(float) <=
+_Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K * sizeof(float) <=
                    IMGREC__WORKSPACE,
                "panels must fit the workspace");
 

@@ -6,20 +6,25 @@
 #elif ISA_NUMBER == 2
 #define MR 6
 #else
-#define MR 4
+#define MR 2
 #endif
-#define NV 2 /* vectors in a row of the tile */
+/* Vectors in a row of the tile; one in plain C, where a fused multiply-add is
+ * long and gains nothing from more of them. */
+#define NV (ISA_NUMBER > 1 ? 2 : 1)
 #define NR (NV * VF)
 
-/* c: MR rows of vectors * VF numbers, the last vector only `last` of them
+/* The rows of a tile lie `row` floats apart: reached from one pointer for
+ * every three of them, so that addresses stay in registers. */
+enum { ROW_POINTERS = (MR + 2) / 3 };
+
+/* c: ROWS rows of vectors * VF numbers, the last vector only `last` of them
  * where `part` is set.  Held in registers all the way: both arrays and loops
  * are of constant size once this is inlined. */
-INLINE void whole_tile(size_t k, const float *a, const float *b, size_t ldb,
-                       float *c, size_t ldc, size_t last, int accumulate,
-                       const int vectors, const int part) {
-  vf acc[MR][NV];
+INLINE void tile_load(vf acc[MR][NV], const float *c, size_t ldc, size_t last,
+                      int accumulate, const int rows, const int vectors,
+                      const int part) {
   UNROLL
-  for (int i = 0; i < MR; i++) {
+  for (int i = 0; i < rows; i++) {
     UNROLL
     for (int j = 0; j < vectors; j++) {
       const float *from = c + (size_t)i * ldc + j * VF;
@@ -29,21 +34,12 @@ INLINE void whole_tile(size_t k, const float *a, const float *b, size_t ldb,
             part && j == vectors - 1 ? load_part(from, last) : load(from);
     }
   }
-  for (; k > 0; k--, a += MR, b += ldb) {
-    vf row[NV];
-    UNROLL
-    for (int j = 0; j < vectors; j++)
-      row[j] = load(b + j * VF);
-    UNROLL
-    for (int i = 0; i < MR; i++) {
-      vf left = splat(a[i]);
-      UNROLL
-      for (int j = 0; j < vectors; j++)
-        acc[i][j] = vfma(left, row[j], acc[i][j]);
-    }
-  }
+}
+
+INLINE void tile_store(vf acc[MR][NV], float *c, size_t ldc, size_t last,
+                       const int rows, const int vectors, const int part) {
   UNROLL
-  for (int i = 0; i < MR; i++) {
+  for (int i = 0; i < rows; i++) {
     UNROLL
     for (int j = 0; j < vectors; j++) {
       float *to = c + (size_t)i * ldc + j * VF;
@@ -55,56 +51,137 @@ INLINE void whole_tile(size_t k, const float *a, const float *b, size_t ldb,
   }
 }
 
-/* dst[r][c] = src[r][c]; rows x cols, cols <= NR. */
-INLINE void copy_tile(float *dst, size_t ldd, const float *src, size_t lds,
-                      size_t rows, size_t cols) {
-  for (size_t i = 0; i < rows; i++, dst += ldd, src += lds) {
-    size_t j = 0;
-    for (; j + VF <= cols; j += VF)
-      store(dst + j, load(src + j));
-    if (j < cols)
-      store_part(dst + j, load_part(src + j, cols - j), cols - j);
+/* One run of k products onto acc; returns b behind it. */
+INLINE const float *tile_run(vf acc[MR][NV], size_t k, const float *a,
+                             size_t a_row, size_t a_step, const float *b,
+                             size_t ldb, size_t last, const int rows,
+                             const int vectors, const int part) {
+  const float *at[ROW_POINTERS];
+  UNROLL
+  for (int i = 0; i < ROW_POINTERS; i++)
+    at[i] = a + (size_t)i * 3 * a_row;
+  for (; k > 0; k--, b += ldb) {
+    vf row[NV];
+    UNROLL
+    for (int j = 0; j < vectors; j++)
+      row[j] = part && j == vectors - 1 ? load_part(b + j * VF, last)
+                                        : load(b + j * VF);
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+      vf left = splat(at[i / 3][(size_t)(i % 3) * a_row]);
+      UNROLL
+      for (int j = 0; j < vectors; j++)
+        acc[i][j] = vfma(left, row[j], acc[i][j]);
+    }
+    UNROLL
+    for (int i = 0; i < ROW_POINTERS; i++)
+      at[i] += a_step;
   }
+  return b;
 }
 
-/* A tile that sticks out of c below is computed beside it. */
-INLINE void any_tile(size_t k, const float *a, const float *b, size_t ldb,
-                     float *c, size_t ldc, size_t rows, size_t cols,
-                     int accumulate, const int vectors) {
-  const size_t width = (size_t)vectors * VF, last = cols - (width - VF);
-  if (rows == MR && cols == width) {
-    whole_tile(k, a, b, ldb, c, ldc, VF, accumulate, vectors, 0);
-  } else if (rows == MR) {
-    whole_tile(k, a, b, ldb, c, ldc, last, accumulate, vectors, 1);
-  } else {
-    float tile[MR * NR] = {0};
-    if (accumulate)
-      copy_tile(tile, width, c, ldc, rows, cols);
-    whole_tile(k, a, b, ldb, tile, width, VF, accumulate, vectors, 0);
-    copy_tile(c, ldc, tile, width, rows, cols);
-  }
+INLINE void tile_of(const struct left *a, const float *from, const float *b,
+                    size_t ldb, float *c, size_t ldc, size_t last,
+                    int accumulate, const int rows, const int vectors,
+                    const int part) {
+  vf acc[MR][NV];
+  tile_load(acc, c, ldc, last, accumulate, rows, vectors, part);
+  for (size_t y = 0; y < a->runs[0]; y++)
+    for (size_t x = 0; x < a->runs[1]; x++) {
+      const float *run =
+          from + (ptrdiff_t)y * a->jump[0] + (ptrdiff_t)x * a->jump[1];
+      if (a->row == 1)
+        b = tile_run(acc, a->k, run, 1, a->step, b, ldb, last, rows, vectors,
+                     part);
+      else
+        b = tile_run(acc, a->k, run, a->row, 1, b, ldb, last, rows, vectors,
+                     part);
+    }
+  tile_store(acc, c, ldc, last, rows, vectors, part);
 }
 
-static void wide_tile(size_t k, const float *a, const float *b, size_t ldb,
-                      float *c, size_t ldc, size_t rows, size_t cols,
-                      int accumulate) {
-  any_tile(k, a, b, ldb, c, ldc, rows, cols, accumulate, NV);
-}
-
-/* cols <= VF: convolutions with 6, 10 or 16 outputs. */
-static void thin_tile(size_t k, const float *a, const float *b, size_t ldb,
-                      float *c, size_t ldc, size_t rows, size_t cols,
-                      int accumulate) {
-  any_tile(k, a, b, ldb, c, ldc, rows, cols, accumulate, 1);
-}
-
-static void gemm_tile(size_t k, const float *a, const float *b, size_t ldb,
-                      float *c, size_t ldc, size_t rows, size_t cols,
-                      int accumulate) {
-  if (cols <= VF)
-    thin_tile(k, a, b, ldb, c, ldc, rows, cols, accumulate);
+/* The sums of ROWS rows: picks the form for the columns. */
+INLINE void tile_rows(const struct left *a, const float *from, const float *b,
+                      size_t ldb, float *c, size_t ldc, size_t cols,
+                      int accumulate, const int rows) {
+  if (NV > 1 && cols == NR)
+    tile_of(a, from, b, ldb, c, ldc, VF, accumulate, rows, NV, 0);
+  else if (NV > 1 && cols > VF)
+    tile_of(a, from, b, ldb, c, ldc, cols - VF, accumulate, rows, NV, 1);
+  else if (cols == VF)
+    tile_of(a, from, b, ldb, c, ldc, VF, accumulate, rows, 1, 0);
   else
-    wide_tile(k, a, b, ldb, c, ldc, rows, cols, accumulate);
+    tile_of(a, from, b, ldb, c, ldc, cols, accumulate, rows, 1, 1);
+}
+
+typedef void tile_fn(const struct left *a, const float *from, const float *b,
+                     size_t ldb, float *c, size_t ldc, size_t cols,
+                     int accumulate);
+
+static void tile_whole(const struct left *a, const float *from, const float *b,
+                       size_t ldb, float *c, size_t ldc, size_t cols,
+                       int accumulate) {
+  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, MR);
+}
+
+#if MR > 8
+static void tile_8(const struct left *a, const float *from, const float *b,
+                   size_t ldb, float *c, size_t ldc, size_t cols,
+                   int accumulate) {
+  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 8);
+}
+#endif
+
+#if MR > 4
+static void tile_4(const struct left *a, const float *from, const float *b,
+                   size_t ldb, float *c, size_t ldc, size_t cols,
+                   int accumulate) {
+  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 4);
+}
+#endif
+
+#if MR > 2
+static void tile_2(const struct left *a, const float *from, const float *b,
+                   size_t ldb, float *c, size_t ldc, size_t cols,
+                   int accumulate) {
+  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 2);
+}
+#endif
+
+static void tile_1(const struct left *a, const float *from, const float *b,
+                   size_t ldb, float *c, size_t ldc, size_t cols,
+                   int accumulate) {
+  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 1);
+}
+
+/* Heights of tiles, the greatest first: any number of rows is a few of them. */
+static const struct {
+  size_t rows;
+  tile_fn *fn;
+} tiles[] = {
+    {MR, tile_whole},
+#if MR > 8
+    {8, tile_8},
+#endif
+#if MR > 4
+    {4, tile_4},
+#endif
+#if MR > 2
+    {2, tile_2},
+#endif
+    {1, tile_1},
+};
+
+static void gemm_tile(const struct left *a, const float *b, size_t ldb,
+                      float *c, size_t ldc, size_t rows, size_t cols,
+                      int accumulate) {
+  const float *from = a->data;
+  for (size_t t = 0; rows > 0; t++)
+    for (; tiles[t].rows <= rows; rows -= tiles[t].rows) {
+      tiles[t].fn(a, from, b, ldb, c, ldc, cols, accumulate);
+      from += tiles[t].rows * a->row;
+      c += tiles[t].rows * ldc;
+    }
 }
 
 /* `steps` products onto each c[j]. */
@@ -206,11 +283,6 @@ INLINE void pack_rows(float *dst, const size_t width, const float *src,
     else
       pack_strip(dst + i, width, width - i, from, stride, left, k);
   }
-}
-
-static void pack_panel(float *dst, const float *src, size_t stride, size_t rows,
-                       size_t k) {
-  pack_rows(dst, MR, src, stride, rows, k);
 }
 
 static void pack_columns(float *dst, const float *src, size_t stride,

@@ -23,7 +23,6 @@ const struct kernels TABLE = {
     .isa = ISA_NUMBER,
     .mr = MR,
     .nr = NR,
-    .pack_panel = pack_panel,
     .pack_columns = pack_columns,
     .gemm_tile = gemm_tile,
     .gemv = gemv,

@@ -30,26 +30,31 @@ struct window {
   size_t kernel[2], stride[2], pad[2];
 };
 
+/* A left matrix that is read in place, such as the patches of a convolution:
+ * runs[0] x runs[1] runs of k terms, element (i, y, x, p) being
+ *   data[i * row + y * jump[0] + x * jump[1] + p * step].
+ * One of row and step is 1. */
+struct left {
+  const float *data;
+  size_t row, step, k, runs[2];
+  ptrdiff_t jump[2];
+};
+
 struct kernels {
   const char *name;
   int isa; /* IMGREC_ISA_* */
 
-  /* Products of matrices; the tile is mr x nr, panels are zero-padded to it. */
+  /* Products of matrices; the tile is mr x nr, panels are zero-padded to nr. */
   int mr, nr;
-  /* dst[k][mr] = src[row][k] for `rows` <= mr rows of k floats, `stride`
-   * apart: a panel of the left matrix. */
-  void (*pack_panel)(float *dst, const float *src, size_t stride, size_t rows,
-                     size_t k);
   /* dst[k][nr] = src[column][k] for `cols` <= nr columns of k floats, `stride`
    * apart: a panel of a right matrix that is stored by columns. */
   void (*pack_columns)(float *dst, const float *src, size_t stride, size_t cols,
                        size_t k);
-  /* c[i][j] (+)= sum over k of a[k][i] b[k][j], for i < rows <= mr and
-   * j < cols <= nr.  a: k x mr; b: k rows, ldb apart, nr readable floats
-   * each. */
-  void (*gemm_tile)(size_t k, const float *a, const float *b, size_t ldb,
-                    float *c, size_t ldc, size_t rows, size_t cols,
-                    int accumulate);
+  /* c[i][j] (+)= the sum over the terms (y, x, p) of the left matrix, in that
+   * order, times row (y * runs[1] + x) * a->k + p of b; i < rows, any number;
+   * j < cols <= nr.  b: rows ldb apart, cols readable. */
+  void (*gemm_tile)(const struct left *a, const float *b, size_t ldb, float *c,
+                    size_t ldc, size_t rows, size_t cols, int accumulate);
   /* One row: c[j] (+)= sum over k of a[k] b[k][j], j < cols, any cols, b read
    * in place. */
   void (*gemv)(size_t k, const float *a, const float *b, size_t ldb, float *c,

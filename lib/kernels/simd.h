@@ -216,7 +216,8 @@ INLINE vh fma_half(vh a, vh b, vh c) {
   return __builtin_convertvector(s, vh);
 }
 
-INLINE vf vfma(vf a, vf b, vf c) {
+/* A call: long as it is, a copy at each use would fill the cache. */
+static __attribute__((noinline)) vf vfma(vf a, vf b, vf c) {
   vh ah[2], bh[2], ch[2];
   memcpy(ah, &a, sizeof a);
   memcpy(bh, &b, sizeof b);
