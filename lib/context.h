@@ -26,7 +26,7 @@ struct imgrec_context {
 };
 
 /* Holds one worker's packed panels of a matrix product (gemm.c). */
-#define IMGREC__WORKSPACE ((size_t)512 * 1024)
+#define IMGREC__WORKSPACE ((size_t)1024 * 1024)
 
 void imgrec__context_retain(struct imgrec_context *ctx);
 void imgrec__context_release(struct imgrec_context *ctx);

@@ -471,7 +471,7 @@ static void test_model_file__cap(void **state) {
   struct fixture *f = *state;
   struct bytes b = saved_bytes(f);
   imgrec_model *m = NULL;
-  imgrec_context *capped = make_context(f, 1 << 20);
+  imgrec_context *capped = make_context(f, 4 << 20);
   uint64_t before = imgrec_context_bytes(capped);
   assert_int_equal(imgrec_model_load(&m, capped, FILE_A, NULL), 0);
   imgrec_model_destroy(m);

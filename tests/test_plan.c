@@ -13,8 +13,8 @@
 
 /* Each block of 16 floats of the arena knows what was last written to it; who
  * reads finds what it wants or the plan is wrong. */
-enum { BLOCK = 16, SCRATCH = 1, KINDS = 12 };
-enum { VALUE = 0, GRADIENT = 1, SAVED = 2, ASIDE = 3 };
+enum { BLOCK = 16, SCRATCH = 1, KINDS = 13 };
+enum { VALUE = 0, GRADIENT = 1, SAVED = 2, ASIDE = 3, WON = 11, PREPARED = 12 };
 
 struct arena {
   const struct graph *graph;
@@ -76,6 +76,28 @@ static size_t saved_blocks(const struct arena *a, int i) {
   return n->op->saved ? ceil_div(n->op->saved(n, a->plan->batch), BLOCK) : 0;
 }
 
+static size_t prepared_blocks(const struct arena *a, int i) {
+  const struct node *n = &a->graph->nodes[i];
+  return n->op->prepared ? ceil_div(n->op->prepared(n), BLOCK) : 0;
+}
+
+/* What the chain that node i heads makes. */
+static int made_by(const struct arena *a, int i) {
+  return a->plan->places[i].last;
+}
+
+/* A byte for each value. */
+static size_t won_blocks(const struct arena *a, int i) {
+  return ceil_div(value_blocks(a, made_by(a, i)), sizeof(float));
+}
+
+static int reads_y(const struct arena *a, int i) {
+  const struct node *n = &a->graph->nodes[i];
+  const struct place *p = &a->plan->places[i];
+  return (n->op->flags(n) & OP_USES_Y) ||
+         (p->act != PLAN_NONE && p->pool == PLAN_NONE);
+}
+
 /* ---- Forward and backward of a node -------------------------------------- */
 
 static void simulate_forward(struct arena *a, int i) {
@@ -85,11 +107,16 @@ static void simulate_forward(struct arena *a, int i) {
   put(a, 0, scratch_blocks(a, i), SCRATCH);
   for (int k = 0; k < n->input_count; k++) {
     want_value(a, n->inputs[k]);
-    want_apart(p->y, value_blocks(a, i), a->plan->places[n->inputs[k]].y,
-               value_blocks(a, n->inputs[k]), in_place && k == 0);
+    want_apart(p->y, value_blocks(a, made_by(a, i)),
+               a->plan->places[n->inputs[k]].y, value_blocks(a, n->inputs[k]),
+               in_place && k == 0);
   }
-  want_apart(p->y, value_blocks(a, i), 0, scratch_blocks(a, i), 0);
-  put(a, p->y, value_blocks(a, i), owner_of(i, VALUE));
+  want_apart(p->y, value_blocks(a, made_by(a, i)), 0, scratch_blocks(a, i), 0);
+  if (prepared_blocks(a, i) > 0)
+    want(a, p->prepared, prepared_blocks(a, i), owner_of(i, PREPARED));
+  put(a, p->y, value_blocks(a, made_by(a, i)), owner_of(made_by(a, i), VALUE));
+  if (a->plan->training && p->pool != PLAN_NONE)
+    put(a, p->won, won_blocks(a, i), owner_of(i, WON));
   if (a->plan->training && saved_blocks(a, i) > 0)
     put(a, p->saved, saved_blocks(a, i), owner_of(i, SAVED));
 }
@@ -102,10 +129,13 @@ static void check_backward_reads(const struct arena *a, int i, int64_t dx,
   const struct place *p = &a->plan->places[i];
   size_t blocks = value_blocks(a, input);
   unsigned flags = n->op->flags(n);
-  want_apart(dx, blocks, p->dy, value_blocks(a, i), same_is_fine);
+  size_t out = value_blocks(a, made_by(a, i));
+  want_apart(dx, blocks, p->dy, out, same_is_fine);
   want_apart(dx, blocks, 0, scratch_blocks(a, i), 0);
-  if (flags & OP_USES_Y)
-    want_apart(dx, blocks, p->y, value_blocks(a, i), 0);
+  if (reads_y(a, i))
+    want_apart(dx, blocks, p->y, out, 0);
+  if (p->pool != PLAN_NONE)
+    want_apart(dx, blocks, p->won, won_blocks(a, i), 0);
   for (int k = 0; (flags & OP_USES_X) && k < n->input_count; k++)
     want_apart(dx, blocks, a->plan->places[n->inputs[k]].y,
                value_blocks(a, n->inputs[k]), 0);
@@ -134,9 +164,12 @@ static void simulate_backward(struct arena *a, int i) {
   const struct place *p = &a->plan->places[i];
   unsigned flags = n->op->flags(n);
   put(a, 0, scratch_blocks(a, i), SCRATCH);
-  want(a, p->dy, value_blocks(a, i), owner_of(i, GRADIENT));
-  if (flags & OP_USES_Y)
-    want_value(a, i);
+  want(a, p->dy, value_blocks(a, made_by(a, i)),
+       owner_of(made_by(a, i), GRADIENT));
+  if (reads_y(a, i))
+    want_value(a, made_by(a, i));
+  if (p->pool != PLAN_NONE)
+    want(a, p->won, won_blocks(a, i), owner_of(i, WON));
   for (int k = 0; (flags & OP_USES_X) && k < n->input_count; k++)
     want_value(a, n->inputs[k]);
   if (saved_blocks(a, i) > 0)
@@ -158,7 +191,11 @@ static void simulate(const struct graph *g, const struct plan *plan) {
   struct arena a = {g, plan, NULL, ceil_div(plan->floats, BLOCK)};
   int last = plan->training ? g->logits : g->output;
   a.owner = calloc(a.blocks + 1, sizeof *a.owner);
-  for (int i = 1; i <= last; i++)
+  for (int i = 1; i <= last; i = plan->places[i].last + 1)
+    if (prepared_blocks(&a, i) > 0)
+      put(&a, plan->places[i].prepared, prepared_blocks(&a, i),
+          owner_of(i, PREPARED));
+  for (int i = 1; i <= last; i = plan->places[i].last + 1)
     simulate_forward(&a, i);
   want_value(&a, last);
   if (plan->training) {
@@ -166,9 +203,13 @@ static void simulate(const struct graph *g, const struct plan *plan) {
         owner_of(last, GRADIENT));
     want_value(&a, last); /* the loss reads one while it writes the other */
     for (int i = last; i > 0; i--)
-      if (plan->places[i].dy != PLAN_NONE)
+      if (plan->places[i].head == i && plan->places[i].dy != PLAN_NONE)
         simulate_backward(&a, i);
   }
+  for (int i = 1; i <= last; i = plan->places[i].last + 1)
+    if (prepared_blocks(&a, i) > 0) /* for the next pass */
+      want(&a, plan->places[i].prepared, prepared_blocks(&a, i),
+           owner_of(i, PREPARED));
   free(a.owner);
 }
 
@@ -235,9 +276,9 @@ static size_t planned_floats(const char *text, size_t batch, int training) {
 /* In inference two values live at a time: 10 x 10 x 8 each. */
 static void test_plan__chain_uses_two_values(void **state) {
   (void)state;
-  const char *chain = "input 10 10 1\nconv2d 8 kernel=1\nconv2d 8 kernel=1\n"
-                      "conv2d 8 kernel=1\nconv2d 8 kernel=1\n"
-                      "conv2d 8 kernel=1\nglobal_avg_pool2d\n";
+  const char *chain = "input 10 10 8\navg_pool2d 1\navg_pool2d 1\n"
+                      "avg_pool2d 1\navg_pool2d 1\navg_pool2d 1\n"
+                      "global_avg_pool2d\n";
   assert_int_equal(planned_floats(chain, 3, 0), 2 * 3 * 800);
 }
 
@@ -245,12 +286,60 @@ static void test_plan__chain_uses_two_values(void **state) {
 static void test_plan__in_place(void **state) {
   (void)state;
   struct planned p;
-  const char *text = "input 10 10 1\nconv2d 8 kernel=1\nbatch_norm\nrelu\n"
+  const char *text = "input 10 10 8\navg_pool2d 1\nbatch_norm\nrelu\n"
                      "sigmoid\ndropout 0.5\nsoftmax\nflatten\n";
   make(&p, text, 2, 0);
   for (int i = 2; i < p.graph.node_count; i++)
     assert_int_equal(p.plan.places[i].y, p.plan.places[1].y);
   assert_int_equal(p.plan.floats, 2 * 800 + 16); /* with batch_norm's scratch */
+  release(&p);
+}
+
+/* What a convolution does along has no array of its own. */
+static void test_plan__fused(void **state) {
+  (void)state;
+  struct planned p;
+  const char *text = "input 10 10 8\nconv2d 4 kernel=3\nbatch_norm\nrelu\n"
+                     "max_pool2d 2\nflatten\n";
+  make(&p, text, 2, 0);
+  const struct place *place = &p.plan.places[1];
+  assert_int_equal(place->last, 4);
+  assert_int_equal(place->bn, 2);
+  assert_int_equal(place->act, 3);
+  assert_int_equal(place->pool, 4);
+  assert_int_equal(place->won, PLAN_NONE);
+  assert_int_equal(p.plan.places[4].head, 1);
+  assert_int_equal(p.plan.places[4].y, place->y);
+  size_t prepared = p.graph.nodes[1].op->prepared(&p.graph.nodes[1]);
+  assert_int_equal(p.plan.floats, round_up(prepared, 16) + 2 * 4 * 4 * 4);
+  release(&p);
+}
+
+/* In training batch norm needs its input, and a pooling's winners are kept. */
+static void test_plan__fused_in_training(void **state) {
+  (void)state;
+  struct planned p;
+  make(&p,
+       "input 10 10 8\nconv2d 4 kernel=3\nbatch_norm\nrelu\nmax_pool2d 2\n"
+       "conv2d 4 kernel=1\nmax_pool2d 2\nflatten\n",
+       2, 1);
+  assert_int_equal(p.plan.places[1].last, 1);
+  assert_int_equal(p.plan.places[5].last, 6);
+  assert_int_equal(p.plan.places[5].act, PLAN_NONE);
+  assert_true(p.plan.places[5].won >= 0);
+  release(&p);
+}
+
+/* What another layer reads too is not passed over, nor what is asked for. */
+static void test_plan__not_fused(void **state) {
+  (void)state;
+  struct planned p;
+  make(&p,
+       "input 4 4 1\nc = conv2d 4 kernel=1\nr = relu\nadd from=c,r\n"
+       "conv2d 4 kernel=1\nmax_pool2d 3 stride=2\nflatten\n",
+       2, 0);
+  assert_int_equal(p.plan.places[1].last, 1);
+  assert_int_equal(p.plan.places[4].last, 4);
   release(&p);
 }
 
@@ -268,12 +357,16 @@ static void test_plan__input_is_not_overwritten(void **state) {
  * more: two at a time, behind the scratch of the first layer. */
 static void test_plan__gradients_share(void **state) {
   (void)state;
-  const char *chain = "input 10 10 1\nconv2d 8 kernel=1\navg_pool2d 1\n"
-                      "avg_pool2d 1\navg_pool2d 1\navg_pool2d 1\n"
-                      "avg_pool2d 1\nflatten\n";
-  size_t scratch = imgrec__bias_scratch(100, 8);
-  assert_int_equal(planned_floats(chain, 1, 1),
-                   round_up(scratch, 16) + 2 * 800);
+  struct planned p;
+  make(&p,
+       "input 10 10 1\nconv2d 8 kernel=1\navg_pool2d 1\navg_pool2d 1\n"
+       "avg_pool2d 1\navg_pool2d 1\navg_pool2d 1\nflatten\n",
+       1, 1);
+  const struct node *n = &p.graph.nodes[1];
+  assert_int_equal(p.plan.floats, round_up(n->op->scratch(n, 1, 1), 16) +
+                                      round_up(n->op->prepared(n), 16) +
+                                      2 * 800);
+  release(&p);
 }
 
 /* ---- Limits -------------------------------------------------------------- */
@@ -298,6 +391,9 @@ int main(void) {
       cmocka_unit_test(test_plan__presets),
       cmocka_unit_test(test_plan__chain_uses_two_values),
       cmocka_unit_test(test_plan__in_place),
+      cmocka_unit_test(test_plan__fused),
+      cmocka_unit_test(test_plan__fused_in_training),
+      cmocka_unit_test(test_plan__not_fused),
       cmocka_unit_test(test_plan__input_is_not_overwritten),
       cmocka_unit_test(test_plan__gradients_share),
       cmocka_unit_test(test_plan__too_large),

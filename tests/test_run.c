@@ -35,6 +35,33 @@ static void test_run__smaller_batches(void **state) {
   }
 }
 
+/* Layers that run along with the one before: gradients and values as if they
+ * did not. */
+static void test_run__fused(void **state) {
+  static const char *const tails[] = {"relu",
+                                      "max_pool2d 2",
+                                      "relu\nmax_pool2d 2",
+                                      "batch_norm\nrelu\nmax_pool2d 2",
+                                      "batch_norm",
+                                      "max_pool2d 2\nrelu"};
+  static const char *const convs[] = {"conv2d 16 kernel=3 padding=same",
+                                      "conv2d 17 kernel=3",
+                                      "conv2d 5 kernel=3 padding=1 bias=false",
+                                      "conv2d 6 kernel=1",
+                                      "conv2d 4 kernel=2x3 groups=2",
+                                      "conv2d 4 kernel=3 stride=2",
+                                      "conv2d 3 kernel=2 dilation=2"};
+  char text[300];
+  (void)state;
+  for (size_t i = 0; i < sizeof convs / sizeof convs[0]; i++)
+    for (size_t j = 0; j < sizeof tails / sizeof tails[0]; j++) {
+      snprintf(text, sizeof text,
+               "input 9 8 2\nconv2d 16 kernel=1\n%s\n%s\nflatten\ndense 2\n",
+               convs[i], tails[j]);
+      gradcheck(text, 2);
+    }
+}
+
 /* A value in the middle, as `last`. */
 static void test_run__up_to_a_node(void **state) {
   (void)state;
@@ -63,6 +90,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_run__random_graphs),
       cmocka_unit_test(test_run__smaller_batches),
+      cmocka_unit_test(test_run__fused),
       cmocka_unit_test(test_run__up_to_a_node),
       cmocka_unit_test(test_run__nothing_to_learn),
   };

@@ -278,6 +278,7 @@ int imgrec__match_import(const struct match *match, struct imgrec_model *m,
     warn_not_finite(ctx, p, what);
   }
   imgrec__free(&ctx->allocator, room);
+  imgrec__model_changed(m);
   return IMGREC_OK;
 }
 

@@ -8,6 +8,10 @@
 
 #include "gemm_tmpl.c"
 
+#include "epilogue_tmpl.c"
+
+#include "winograd_tmpl.c"
+
 #include "eltwise_tmpl.c"
 
 #include "reduce_tmpl.c"
@@ -26,6 +30,15 @@ const struct kernels TABLE = {
     .pack_columns = pack_columns,
     .gemm_tile = gemm_tile,
     .gemv = gemv,
+    .finish_rows = finish_rows,
+    .finish_pool = finish_pool,
+    .fetch_row = fetch_row,
+    .mask_lost = mask_lost,
+    .winograd_image = winograd_image,
+    .winograd_gradient = winograd_gradient,
+    .winograd_weight = winograd_weight,
+    .winograd_weight_gradient = winograd_weight_gradient,
+    .winograd_output = winograd_output,
     .add = add,
     .mul = mul,
     .scale = scale,

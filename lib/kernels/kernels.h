@@ -40,6 +40,34 @@ struct left {
   ptrdiff_t jump[2];
 };
 
+/* What is done to the sums of a convolution before they are stored:
+ *   y = relu(fma(x, scale[c], shift[c])), x + shift[c] without a scale. */
+struct epilogue {
+  const float *scale, *shift; /* a number a channel, or NULL */
+  int relu;
+};
+
+/* height x width x channels numbers of one image.  Plain ones lie in x.  With
+ * `won` they are the gradient behind a 2 x 2 max pooling: x and won are
+ * height / 2 x width / 2 x channels, and x goes to the tap of its window that
+ * won. */
+struct plane {
+  const float *x;
+  const uint8_t *won;
+  size_t height, width, channels;
+};
+
+/* Where the outputs of a convolution go: height x width x channels, or with
+ * `pool` the half of both, and then `won`, unless NULL, gets which of a
+ * window's taps was the greatest. */
+struct output {
+  float *y;
+  uint8_t *won;
+  int pool;
+  size_t height, width, channels;
+  struct epilogue epilogue;
+};
+
 struct kernels {
   const char *name;
   int isa; /* IMGREC_ISA_* */
@@ -59,6 +87,40 @@ struct kernels {
    * in place. */
   void (*gemv)(size_t k, const float *a, const float *b, size_t ldb, float *c,
                size_t cols, int accumulate);
+
+  /* y = what the epilogue makes of it: rows of c floats, `row` apart. */
+  void (*finish_rows)(float *y, size_t row, const struct epilogue *e,
+                      size_t rows, size_t c);
+  /* Two rows x of `channels` a pixel, `row` floats apart, into one row of a
+   * 2 x 2 max pooling, whose pixels are `pixel` apart in y and won (may be
+   * NULL). */
+  void (*finish_pool)(float *y, uint8_t *won, size_t pixel, const float *x,
+                      size_t row, const struct epilogue *e, size_t out_width,
+                      size_t channels);
+  /* n pixels of row y of s from column x on, zeros where it has none. */
+  void (*fetch_row)(float *dst, const struct plane *s, ptrdiff_t y, ptrdiff_t x,
+                    size_t n);
+  /* dy = 0 where `won` says that a ReLU let nothing through. */
+  void (*mask_lost)(float *dy, const uint8_t *won, size_t n);
+
+  /* Winograd's F(4 x 4, 3 x 3): 36 numbers a channel lie `step` apart.
+   * v = B' d B of the 6 x 6 window of s whose first element is (y, x). */
+  void (*winograd_image)(float *v, size_t step, const struct plane *s,
+                         ptrdiff_t y, ptrdiff_t x);
+  /* v = A dY A' of the 4 x 4 outputs from (y, x) on. */
+  void (*winograd_gradient)(float *v, size_t step, const struct plane *s,
+                            ptrdiff_t y, ptrdiff_t x);
+  /* u = G g G' of n filters' weights for one channel: w has 9 taps, `tap`
+   * floats apart, of n floats. */
+  void (*winograd_weight)(float *u, size_t step, const float *w, size_t tap,
+                          size_t n);
+  /* w (+)= G' u G, the other way. */
+  void (*winograd_weight_gradient)(float *w, size_t tap, const float *u,
+                                   size_t step, size_t n, int accumulate);
+  /* The 4 x 4 outputs from (y, x) on, A' m A, of channels [c, c + channels),
+   * the first of which is m[0]. */
+  void (*winograd_output)(const struct output *out, const float *m, size_t step,
+                          size_t y, size_t x, size_t c, size_t channels);
 
   /* n floats each. */
   void (*add)(float *y, const float *a, const float *b, size_t n);

@@ -56,6 +56,7 @@ typedef float vf __attribute__((vector_size(4 * VF)));
 typedef int32_t vi __attribute__((vector_size(4 * VF)));
 typedef uint32_t vu __attribute__((vector_size(4 * VF)));
 typedef float vh __attribute__((vector_size(2 * VF))); /* half of a vf */
+typedef uint8_t vb __attribute__((vector_size(VF)));
 typedef double vd __attribute__((vector_size(4 * VF)));
 typedef int64_t vl __attribute__((vector_size(4 * VF)));
 typedef uint64_t vul __attribute__((vector_size(4 * VF)));
@@ -138,6 +139,25 @@ INLINE void store_upto(float *p, vf v, size_t n) {
     store(p, v);
   else
     store_part(p, v, n);
+}
+
+/* n <= VF bytes as integers, zeros behind them; and integers of 0 to 255 as
+ * bytes. */
+INLINE vi load_bytes(const uint8_t *p, const size_t n) {
+  vb v = {0};
+  if (n == VF)
+    memcpy(&v, p, sizeof v);
+  else
+    memcpy(&v, p, n);
+  return __builtin_convertvector(v, vi);
+}
+
+INLINE void store_bytes(uint8_t *p, vi v, const size_t n) {
+  vb b = __builtin_convertvector(v, vb);
+  if (n == VF)
+    memcpy(p, &b, sizeof b);
+  else
+    memcpy(p, &b, n);
 }
 
 /* ---- Selection ---------------------------------------------------------- */

@@ -36,8 +36,13 @@ enum { PLAN_NONE = -1 };
 /* Where a node's arrays lie in the arena, in floats; PLAN_NONE where it has
  * none (the input's value is the caller's). */
 struct place {
-  int64_t y, dy;
-  int64_t saved;
+  /* A node that does layers behind it along heads a chain, which ends with
+   * `last`; head is the node itself where it heads one, if only of itself.
+   * What the node takes along: nodes, or PLAN_NONE. */
+  int head, last;
+  int bn, act, pool;
+  int64_t y, dy; /* of the chain's last */
+  int64_t saved, won, prepared;
   /* Where this node's backward writes the gradient of each input: the dy of
    * that input for the first writer, a place of its own for the others, which
    * is then added (see `add`); PLAN_NONE where nobody needs it. */
@@ -66,6 +71,7 @@ struct pass {
   float *arena;
   const float *x;
   size_t batch;
+  int prepare; /* weights have changed since they were prepared here */
   /* Of all parameters: gradients lie as weights do.  Training only. */
   const float *weights;
   float *gradients;
@@ -96,6 +102,7 @@ struct imgrec_model {
   imgrec_preprocess preprocess;
   struct plan plan;
   float *arena; /* of forward, made at creation */
+  int prepared; /* the arena has what is prepared from these weights */
   /* What classify needs, made at creation: one input, one row of
    * probabilities. */
   float *input, *probabilities;
@@ -106,6 +113,8 @@ int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
                       const char *text, const imgrec_model_options *options,
                       int init);
 void imgrec__model_retain(struct imgrec_model *m);
+/* To be called when weights have been written to. */
+void imgrec__model_changed(struct imgrec_model *m);
 /* The parameters of all nodes in one row; NULL behind the last. */
 struct param *imgrec__model_param(const struct imgrec_model *m, int index);
 /* Floats from the start of m->weights to this parameter. */

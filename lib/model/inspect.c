@@ -101,5 +101,6 @@ int imgrec_model_set_parameter(imgrec_model *m, const char *name,
                         "the value for '%s' must be f32 and of its shape",
                         name);
   imgrec__param_import(p, value->data, p->data);
+  imgrec__model_changed(m);
   return IMGREC_OK;
 }

@@ -164,6 +164,8 @@ int imgrec_model_create(imgrec_model **out, imgrec_context *ctx,
 
 void imgrec__model_retain(struct imgrec_model *m) { m->references++; }
 
+void imgrec__model_changed(struct imgrec_model *m) { m->prepared = 0; }
+
 static void free_labels(struct imgrec_model *m, char **labels) {
   int classes = labels ? imgrec_model_classes(m) : 0;
   for (int i = 0; i < classes; i++)
@@ -198,9 +200,11 @@ const float *imgrec__model_run(struct imgrec_model *m, const float *x,
                             .plan = &m->plan,
                             .arena = m->arena,
                             .x = x,
-                            .batch = batch};
+                            .batch = batch,
+                            .prepare = !m->prepared};
   uint64_t fp = imgrec__fp_enter();
   const float *y = imgrec__pass_forward(&pass, node);
+  m->prepared = 1;
   imgrec__fp_leave(fp);
   return y;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of a network: which array lives when, and where in one arena.
+/* Which layers run as one, and the memory of a network: which array lives when,
+ * and where in one arena.
  *
  * Time: node i of n runs forward at step i and backward at step 2 n - i; the
  * loss is at step n.  A value lives from its node to its last reader, a
@@ -55,17 +56,86 @@ static void later(int *step, int other) {
     *step = other;
 }
 
+/* ---- Chains -------------------------------------------------------------- */
+
+static int is_relu(const struct node *n) {
+  return n->op == &imgrec__op_activation[ACT_RELU];
+}
+
+static int is_pool2(const struct node *n) {
+  if (n->op != &imgrec__op_max_pool2d)
+    return 0;
+  for (int axis = 0; axis < 2; axis++)
+    if (n->kernel[axis] != 2 || n->stride[axis] != 2 || n->pad[axis] != 0 ||
+        n->pad[axis + 2] != 0)
+      return 0;
+  return 1;
+}
+
+/* Whether the head of place can do node j along, behind what it has. */
+static int take(struct place *place, unsigned takes, const struct node *n,
+                int j) {
+  if (place->pool != PLAN_NONE)
+    return 0;
+  if (is_pool2(n) && (takes & OP_TAKES_POOL)) {
+    place->pool = j;
+  } else if (place->act != PLAN_NONE) {
+    return 0;
+  } else if (is_relu(n) && (takes & OP_TAKES_RELU)) {
+    place->act = j;
+  } else if (n->op == &imgrec__op_batch_norm && (takes & OP_TAKES_BN) &&
+             place->bn == PLAN_NONE) {
+    place->bn = j;
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
+/* Follows node i as long as the next one reads the last alone and alone reads
+ * it. */
+static void find_chain(struct planner *p, int i) {
+  const struct node *nodes = p->graph->nodes, *n = &nodes[i];
+  struct place *place = &p->plan->places[i];
+  unsigned takes = n->op->takes ? n->op->takes(n, p->plan->training) : 0;
+  place->head = place->last = i;
+  for (int j = i + 1; takes && j < p->nodes; j++) {
+    if (nodes[j].input_count != 1 || nodes[j].inputs[0] != j - 1 ||
+        p->uses[j - 1] != 1 || j - 1 == p->graph->logits ||
+        !take(place, takes, &nodes[j], j))
+      break;
+    p->plan->places[j].head = i;
+    place->last = j;
+  }
+}
+
+static void find_chains(struct planner *p) {
+  for (int i = 1; i < p->nodes; i++)
+    for (int k = 0; k < p->graph->nodes[i].input_count; k++)
+      p->uses[p->graph->nodes[i].inputs[k]]++;
+  for (int i = 0; i < p->nodes; i = p->plan->places[i].last + 1)
+    find_chain(p, i);
+  memset(p->uses, 0, (size_t)p->nodes * sizeof *p->uses);
+}
+
+/* The head of the chain behind that of i; p->nodes behind the last. */
+static int next_head(const struct planner *p, int i) {
+  return p->plan->places[i].last + 1;
+}
+
 /* ---- Values -------------------------------------------------------------- */
 
 static void find_last_uses(struct planner *p) {
   const struct graph *g = p->graph;
-  for (int i = 0; i < p->nodes; i++) {
+  for (int i = 0; i < p->nodes; i = next_head(p, i)) {
     const struct node *n = &g->nodes[i];
-    unsigned flags = n->op->flags(n);
+    const struct place *place = &p->plan->places[i];
+    int masks = place->act != PLAN_NONE && place->pool == PLAN_NONE;
+    unsigned flags = n->op->flags(n) | (masks ? OP_USES_Y : 0);
     int backward = backward_step(p, i);
-    later(&p->last_use[i], i);
+    later(&p->last_use[place->last], i);
     if (p->plan->training && (flags & OP_USES_Y))
-      later(&p->last_use[i], backward);
+      later(&p->last_use[place->last], backward);
     for (int k = 0; k < n->input_count; k++) {
       int *use = &p->last_use[n->inputs[k]];
       later(use, p->plan->training && (flags & OP_USES_X) ? backward : i);
@@ -90,12 +160,14 @@ static int in_place(const struct planner *p, int i) {
 }
 
 static void place_values(struct planner *p) {
-  for (int i = 1; i < p->nodes; i++) {
-    if (in_place(p, i)) {
+  for (int i = 1; i < p->nodes; i = next_head(p, i)) {
+    int last = p->plan->places[i].last;
+    if (last == i && in_place(p, i)) {
       p->value[i] = p->value[p->graph->nodes[i].inputs[0]];
       extend(p, p->value[i], p->last_use[i]);
     } else {
-      p->value[i] = add_storage(p, value_floats(p, i), i, p->last_use[i]);
+      p->value[last] =
+          add_storage(p, value_floats(p, last), i, p->last_use[last]);
     }
   }
 }
@@ -117,27 +189,29 @@ static void find_needs(struct planner *p) {
 static int gradient_target(struct planner *p, int i, int k, int *add) {
   const struct node *n = &p->graph->nodes[i];
   int x = n->inputs[k], step = backward_step(p, i);
+  int end = backward_step(p, p->plan->places[x].head);
   *add = p->uses[x]++ > 0;
   if (*add)
     return add_storage(p, value_floats(p, x), step, step);
   if (k == 0 && (n->op->flags(n) & OP_IN_PLACE)) {
-    p->gradient[x] = p->gradient[i];
-    extend(p, p->gradient[x], backward_step(p, x));
+    p->gradient[x] = p->gradient[p->plan->places[i].last];
+    extend(p, p->gradient[x], end);
   } else {
-    p->gradient[x] =
-        add_storage(p, value_floats(p, x), step, backward_step(p, x));
+    p->gradient[x] = add_storage(p, value_floats(p, x), step, end);
   }
   return p->gradient[x];
 }
 
 /* For the moment, `dx` holds numbers of storages. */
 static void place_gradients(struct planner *p) {
-  int last = p->nodes - 1;
+  int last = p->nodes - 1, head = p->plan->places[last].head;
   p->gradient[last] = add_storage(p, value_floats(p, last),
-                                  p->graph->node_count, backward_step(p, last));
+                                  p->graph->node_count, backward_step(p, head));
   for (int i = last; i > 0; i--) {
     const struct node *n = &p->graph->nodes[i];
     struct place *place = &p->plan->places[i];
+    if (place->head != i)
+      continue;
     for (int k = 0; k < n->input_count && p->needs[i]; k++)
       if (p->needs[n->inputs[k]])
         place->dx[k] = gradient_target(p, i, k, &place->add[k]);
@@ -204,11 +278,14 @@ static int64_t offset_of(const struct planner *p, int64_t storage) {
 }
 
 static void write_places(struct planner *p) {
-  for (int i = 0; i < p->nodes; i++) {
+  for (int i = 0; i < p->nodes; i = next_head(p, i)) {
     struct place *place = &p->plan->places[i];
-    place->y = offset_of(p, p->value[i]);
-    place->dy = offset_of(p, p->gradient[i]);
+    struct place *last = &p->plan->places[place->last];
+    last->y = place->y = offset_of(p, p->value[place->last]);
+    last->dy = place->dy = offset_of(p, p->gradient[place->last]);
     place->saved = offset_of(p, place->saved);
+    place->won = offset_of(p, place->won);
+    place->prepared = offset_of(p, place->prepared);
     for (int k = 0; k < NODE_MAX_INPUTS; k++)
       place->dx[k] = offset_of(p, place->dx[k]);
   }
@@ -216,19 +293,36 @@ static void write_places(struct planner *p) {
 
 /* ---- The plan ------------------------------------------------------------ */
 
+/* What backward needs beside the values. */
 static void place_saved(struct planner *p) {
-  for (int i = 1; i < p->nodes; i++) {
+  for (int i = 1; i < p->nodes; i = next_head(p, i)) {
     const struct node *n = &p->graph->nodes[i];
+    struct place *place = &p->plan->places[i];
     size_t floats = n->op->saved ? n->op->saved(n, p->plan->batch) : 0;
     if (floats > 0)
-      p->plan->places[i].saved = add_storage(p, floats, i, backward_step(p, i));
+      place->saved = add_storage(p, floats, i, backward_step(p, i));
+    if (place->pool != PLAN_NONE) /* a byte for each value */
+      place->won =
+          add_storage(p, ceil_div(value_floats(p, place->last), sizeof(float)),
+                      i, backward_step(p, i));
+  }
+}
+
+/* Prepared weights stay from run to run. */
+static void place_prepared(struct planner *p) {
+  for (int i = 1; i < p->nodes; i = next_head(p, i)) {
+    const struct node *n = &p->graph->nodes[i];
+    size_t floats = n->op->prepared ? n->op->prepared(n) : 0;
+    if (floats > 0)
+      p->plan->places[i].prepared =
+          add_storage(p, floats, 0, backward_step(p, 0));
   }
 }
 
 /* All scratch is at the arena's start: one node works at a time. */
 static size_t scratch_floats(const struct planner *p) {
   size_t most = 0;
-  for (int i = 1; i < p->nodes; i++) {
+  for (int i = 1; i < p->nodes; i = next_head(p, i)) {
     const struct node *n = &p->graph->nodes[i];
     if (n->op->scratch)
       most =
@@ -240,12 +334,17 @@ static size_t scratch_floats(const struct planner *p) {
 static void make_plan(struct planner *p) {
   for (int i = 0; i < p->graph->node_count; i++) {
     struct place *place = &p->plan->places[i];
-    place->saved = p->value[i] = p->gradient[i] = PLAN_NONE;
+    place->saved = place->won = place->prepared = PLAN_NONE;
+    place->y = place->dy = PLAN_NONE;
+    place->bn = place->act = place->pool = PLAN_NONE;
+    p->value[i] = p->gradient[i] = PLAN_NONE;
     for (int k = 0; k < NODE_MAX_INPUTS; k++)
       place->dx[k] = PLAN_NONE;
   }
+  find_chains(p);
   find_last_uses(p);
   place_values(p);
+  place_prepared(p);
   if (p->plan->training) {
     find_needs(p);
     place_gradients(p);
@@ -271,7 +370,7 @@ static int check_total(const struct graph *g, struct error *e, size_t batch) {
 int imgrec__plan_create(struct plan *out, struct allocator *a, struct error *e,
                         const struct graph *g, size_t batch, int training) {
   struct plan plan = {a, NULL, batch, training, 0};
-  size_t n = (size_t)g->node_count, storages = n * (3 + NODE_MAX_INPUTS);
+  size_t n = (size_t)g->node_count, storages = n * (5 + NODE_MAX_INPUTS);
   struct planner p = {.graph = g, .plan = &plan};
   int status = check_total(g, e, batch);
   if (status < 0)

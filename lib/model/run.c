@@ -12,6 +12,10 @@ static const float *value(const struct pass *p, int node) {
   return node == 0 ? p->x : at(p, p->plan->places[node].y);
 }
 
+static const struct node *node_at(const struct pass *p, int node) {
+  return node == PLAN_NONE ? NULL : &p->graph->nodes[node];
+}
+
 /* What forward and backward of node i have in common. */
 static void prepare(const struct pass *p, int i, struct run *r) {
   const struct node *n = &p->graph->nodes[i];
@@ -24,6 +28,11 @@ static void prepare(const struct pass *p, int i, struct run *r) {
   r->y = at(p, place->y);
   for (int k = 0; k < n->input_count; k++)
     r->x[k] = value(p, n->inputs[k]);
+  r->bn = node_at(p, place->bn);
+  r->act = node_at(p, place->act);
+  r->pool = node_at(p, place->pool);
+  r->won = (uint8_t *)at(p, place->won);
+  r->prepared = at(p, place->prepared);
   r->saved = at(p, place->saved);
   r->scratch = p->arena;
   r->seed = p->seed;
@@ -31,9 +40,11 @@ static void prepare(const struct pass *p, int i, struct run *r) {
 }
 
 const float *imgrec__pass_forward(const struct pass *p, int last) {
-  for (int i = 1; i <= last; i++) {
+  for (int i = 1; i <= last; i = p->plan->places[i].last + 1) {
     struct run r;
     prepare(p, i, &r);
+    if (p->prepare && r.node->op->prepare)
+      r.node->op->prepare(&r);
     r.node->op->forward(&r);
   }
   return value(p, last);
@@ -59,7 +70,7 @@ static void add_range(const void *arg, size_t begin, size_t end) {
 }
 
 /* gradient of the input += what this node wrote beside it. */
-static void add_gradient(const struct pass *p, int input, const float *dx) {
+static void add_gradient(const struct pass *p, int input, float *dx) {
   size_t count = p->batch * shape_count(&p->graph->nodes[input].out);
   const struct run r = {
       .context = p->context, .y = at(p, p->plan->places[input].dy), .dy = dx};
@@ -83,6 +94,6 @@ static void backward(const struct pass *p, int i) {
 
 void imgrec__pass_backward(const struct pass *p) {
   for (int i = p->graph->logits; i > 0; i--)
-    if (p->plan->places[i].dy != PLAN_NONE)
+    if (p->plan->places[i].head == i && p->plan->places[i].dy != PLAN_NONE)
       backward(p, i);
 }

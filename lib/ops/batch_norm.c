@@ -90,17 +90,19 @@ static void bn_apply(const struct run *r, const float *a, const float *b) {
   imgrec__parallel_range(r->context, bn_rows(r), bn_piece(r), affine_rows, &j);
 }
 
-static void bn_infer(const struct run *r) {
-  const struct node *n = r->node;
-  size_t c = (size_t)n->out.c;
-  float *a = r->scratch, *b = a + c;
-  for (size_t i = 0; i < c; i++) {
+void imgrec__bn_factors(const struct node *n, float *scale, float *shift) {
+  for (int64_t i = 0; i < n->out.c; i++) {
     double var = (double)n->params[VAR].data[i] + (double)n->epsilon;
     double inv = 1 / sqrt(var);
-    a[i] = (float)((double)n->params[GAMMA].data[i] * inv);
-    b[i] = (float)((double)n->params[BETA].data[i] -
-                   (double)n->params[MEAN].data[i] * (double)a[i]);
+    scale[i] = (float)((double)n->params[GAMMA].data[i] * inv);
+    shift[i] = (float)((double)n->params[BETA].data[i] -
+                       (double)n->params[MEAN].data[i] * (double)scale[i]);
   }
+}
+
+static void bn_infer(const struct run *r) {
+  float *a = r->scratch, *b = a + r->node->out.c;
+  imgrec__bn_factors(r->node, a, b);
   bn_apply(r, a, b);
 }
 

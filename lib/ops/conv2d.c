@@ -5,35 +5,49 @@
  *   y[n][oy][ox][o] = b[o] + sum over ky, kx, c of w[ky][kx][c][o] *
  *     x[n][oy * stride + ky * dilation - pad][ox ...][g(o) * C/G + c]
  *
- * As products of matrices, P being the patches of x (im2col.c), a group each:
- *   y = P w;   dw = P^T dy, the rows cut into chunks;   dx = P' w', P' being
- *   the adjoint patches of dy and w' the weights as KH x KW x O/G x C/G. */
+ * Three ways to compute it and its gradients, chosen by the shape of one image:
+ * conv_winograd.c, conv_rows.c, conv_patches.c.  With a stride of 1 the
+ * gradient by the input is a convolution of dy with the weights turned round.
+ * At inference a batch norm, and always ReLU and a 2 x 2 max pooling that
+ * follow, are done along. */
 #include "op.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
-struct conv {
-  size_t batch, groups, taps;
-  size_t c, cg, o, og; /* channels, and channels of a group */
-  size_t k;            /* of a patch: taps * cg */
-  size_t in_rows, out_rows;
-};
+enum way { WAY_WINOGRAD, WAY_ROWS, WAY_PATCHES };
 
+/* The sizes alone. */
 static struct conv conv_of(const struct node *n, size_t batch) {
-  struct conv v;
-  v.batch = batch;
-  v.groups = (size_t)n->groups;
-  v.taps = (size_t)(n->kernel[0] * n->kernel[1]);
-  v.c = (size_t)n->in[0].c;
-  v.o = (size_t)n->out.c;
-  v.cg = v.c / v.groups;
-  v.og = v.o / v.groups;
-  v.k = v.taps * v.cg;
-  v.in_rows = batch * shape_pixels(&n->in[0]);
-  v.out_rows = batch * shape_pixels(&n->out);
-  return v;
+  struct conv c = {.batch = batch, .groups = (size_t)n->groups};
+  for (int axis = 0; axis < 2; axis++) {
+    c.kernel[axis] = (int)n->kernel[axis];
+    c.stride[axis] = (int)n->stride[axis];
+    c.dilation[axis] = (int)n->dilation[axis];
+    c.pad[axis] = (int)n->pad[axis];
+  }
+  c.x = (struct plane){NULL, NULL, (size_t)n->in[0].h, (size_t)n->in[0].w,
+                       (size_t)n->in[0].c};
+  c.out.height = (size_t)n->out.h;
+  c.out.width = (size_t)n->out.w;
+  c.out.channels = (size_t)n->out.c;
+  return c;
 }
+
+static enum way way_of(const struct conv *c) {
+  if (imgrec__winograd_fits(c))
+    return WAY_WINOGRAD;
+  return imgrec__rows_fits(c) ? WAY_ROWS : WAY_PATCHES;
+}
+
+static enum way gradient_way(const struct conv *c) {
+  if (imgrec__winograd_gradient_fits(c))
+    return WAY_WINOGRAD;
+  return imgrec__rows_gradient_fits(c) ? WAY_ROWS : WAY_PATCHES;
+}
+
+/* ---- The layer ----------------------------------------------------------- */
 
 static int conv_setup(struct node *n, struct error *e) {
   int64_t c = n->in[0].c;
@@ -67,222 +81,251 @@ static unsigned conv_flags(const struct node *n) {
   return OP_USES_X;
 }
 
+static unsigned conv_takes(const struct node *n, int training) {
+  struct conv c = conv_of(n, 1);
+  unsigned takes = OP_TAKES_RELU | (training ? 0 : OP_TAKES_BN);
+  if (way_of(&c) == WAY_PATCHES)
+    return 0;
+  c.out.pool = 1;
+  /* its gradient is read as it lies behind the pooling */
+  if (imgrec__rows_fits(&c) && (!training || gradient_way(&c) != WAY_PATCHES) &&
+      n->stride[0] * n->stride[1] == 1)
+    takes |= OP_TAKES_POOL;
+  return takes;
+}
+
 static int64_t conv_multiply_adds(const struct node *n) {
-  const struct conv v = conv_of(n, 1);
-  return (int64_t)(v.out_rows * v.k * v.o);
+  const struct param *w = &n->params[0];
+  return (int64_t)(shape_pixels(&n->out) * w->count);
 }
 
-static struct patches patches_of(const struct run *r, size_t group,
-                                 int adjoint) {
+/* ---- Prepared weights, then a scale and a shift for each output ---------- */
+
+static size_t prepared_weights(const struct conv *c) {
+  switch (way_of(c)) {
+  case WAY_WINOGRAD:
+    return imgrec__winograd_prepared(c);
+  case WAY_ROWS:
+    return imgrec__rows_prepared(c);
+  default:
+    return 0;
+  }
+}
+
+static void prepare_weights(const struct conv *c, const float *w, float *out) {
+  switch (way_of(c)) {
+  case WAY_WINOGRAD:
+    imgrec__winograd_prepare(c, w, out);
+    break;
+  case WAY_ROWS:
+    imgrec__rows_prepare(c, w, out);
+    break;
+  default:
+    break;
+  }
+}
+
+static size_t conv_prepared(const struct node *n) {
+  const struct conv c = conv_of(n, 1);
+  return prepared_weights(&c) + 2 * c.out.channels;
+}
+
+/* The bias and a batch norm with running moments as scale and shift. */
+static void prepare_epilogue(const struct run *r, float *scale, float *shift) {
   const struct node *n = r->node;
-  const struct shape *from = adjoint ? &n->out : &n->in[0];
-  const struct shape *to = adjoint ? &n->in[0] : &n->out;
-  struct patches p;
-  p.x = adjoint ? r->dy : r->x[0];
-  p.height = (size_t)from->h;
-  p.width = (size_t)from->w;
-  p.pixel = (size_t)from->c;
-  p.channels = (size_t)(from->c / n->groups);
-  p.c0 = group * p.channels;
-  p.out_height = (size_t)to->h;
-  p.out_width = (size_t)to->w;
-  for (int axis = 0; axis < 2; axis++) {
-    p.kernel[axis] = (int)n->kernel[axis];
-    p.stride[axis] = (int)n->stride[axis];
-    p.pad[axis] = (int)n->pad[axis];
-    p.dilation[axis] = (int)n->dilation[axis];
-  }
-  p.adjoint = adjoint;
-  p.first_row = 0;
-  return p;
+  imgrec__bn_factors(r->bn, scale, shift);
+  for (int64_t i = 0; n->bias && i < n->out.c; i++)
+    shift[i] = (float)((double)n->params[1].data[i] * (double)scale[i] +
+                       (double)shift[i]);
 }
 
-/* A kernel of one pixel needs no patches: x itself is P. */
-static int is_pointwise(const struct node *n) {
-  return n->kernel[0] * n->kernel[1] == 1 && n->stride[0] * n->stride[1] == 1 &&
-         n->pad[0] + n->pad[1] + n->pad[2] + n->pad[3] == 0;
+static void conv_prepare(const struct run *r) {
+  struct conv c = conv_of(r->node, 1);
+  float *scale = r->prepared + prepared_weights(&c);
+  c.context = r->context;
+  prepare_weights(&c, r->node->params[0].data, r->prepared);
+  if (r->bn)
+    prepare_epilogue(r, scale, scale + c.out.channels);
 }
 
-static struct matrix patch_matrix(const struct node *n,
-                                  const struct patches *p) {
-  struct matrix m = {p->x + p->c0, p->pixel, 1, NULL, NULL};
-  if (!is_pointwise(n)) {
-    m.fill = imgrec__fill_patches;
-    m.source = p;
+/* ---- Forward ------------------------------------------------------------- */
+
+static struct conv forward_conv(const struct run *r) {
+  struct conv c = conv_of(r->node, r->batch);
+  c.context = r->context;
+  c.x.x = r->x[0];
+  c.w = r->prepared;
+  c.out.y = r->y;
+  c.out.won = r->won;
+  c.out.pool = r->pool != NULL;
+  c.out.epilogue.relu = r->act != NULL;
+  if (r->bn) {
+    c.out.epilogue.scale = r->prepared + prepared_weights(&c);
+    c.out.epilogue.shift = c.out.epilogue.scale + c.out.channels;
+  } else if (r->node->bias) {
+    c.out.epilogue.shift = r->node->params[1].data;
   }
-  return m;
+  return c;
 }
 
 static void conv_forward(const struct run *r) {
-  const struct node *n = r->node;
-  const struct conv v = conv_of(n, r->batch);
-  for (size_t g = 0; g < v.groups; g++) {
-    const struct patches p = patches_of(r, g, 0);
-    struct gemm job = {.m = v.out_rows, .n = v.og, .k = v.k};
-    job.a = patch_matrix(n, &p);
-    job.b = matrix_of(n->params[0].data + g * v.og, v.o, 1);
-    job.c = r->y + g * v.og;
-    job.ldc = v.o;
-    job.bias = n->bias ? n->params[1].data + g * v.og : NULL;
-    imgrec__gemm(r->context, &job);
+  struct conv c = forward_conv(r);
+  switch (way_of(&c)) {
+  case WAY_WINOGRAD:
+    imgrec__winograd_forward(&c);
+    break;
+  case WAY_ROWS:
+    imgrec__rows_forward(&c);
+    break;
+  default:
+    c.w = r->node->params[0].data;
+    imgrec__patches_forward(&c, c.out.epilogue.shift);
   }
 }
 
 /* ---- Gradient by the input ---------------------------------------------- */
 
-struct flip {
-  const struct conv *v;
+/* With a stride of 1: dy takes the place of x, and dx that of y. */
+static struct conv turned_conv(const struct node *n, size_t batch) {
+  struct conv c = conv_of(n, batch);
+  const struct plane x = c.x;
+  c.x.height = c.out.height;
+  c.x.width = c.out.width;
+  c.x.channels = c.out.channels;
+  c.out.height = x.height;
+  c.out.width = x.width;
+  c.out.channels = x.channels;
+  for (int axis = 0; axis < 2; axis++)
+    c.pad[axis] = (c.kernel[axis] - 1) * c.dilation[axis] - c.pad[axis];
+  return c;
+}
+
+static int can_turn(const struct node *n) {
+  const struct conv c = turned_conv(n, 1);
+  return n->stride[0] * n->stride[1] == 1 && way_of(&c) != WAY_PATCHES;
+}
+
+struct turn {
+  const struct conv *conv; /* the turned one */
   const float *w;
-  float *out; /* group x tap x O/G x C/G */
+  float *out; /* taps x O/G x C, the taps in reverse */
 };
 
-static void flip_range(const void *arg, size_t begin, size_t end) {
-  const struct flip *f = arg;
-  const struct conv *v = f->v;
+static void turn_range(const void *arg, size_t begin, size_t end) {
+  const struct turn *t = arg;
+  const struct conv *c = t->conv;
+  size_t filters = c->x.channels, channels = c->out.channels;
+  size_t og = filters / c->groups, cg = channels / c->groups;
+  size_t taps = (size_t)(c->kernel[0] * c->kernel[1]);
   for (size_t i = begin; i < end; i++) {
-    size_t g = i / v->taps, tap = i % v->taps;
-    const float *w = f->w + tap * v->cg * v->o + g * v->og;
-    float *out = f->out + i * v->og * v->cg;
-    for (size_t o = 0; o < v->og; o++)
-      for (size_t c = 0; c < v->cg; c++)
-        out[o * v->cg + c] = w[c * v->o + o];
+    size_t tap = i / og, o = i % og;
+    const float *w = t->w + (taps - 1 - tap) * cg * filters + o;
+    float *out = t->out + i * channels;
+    for (size_t j = 0; j < channels; j++)
+      out[j] = w[j % cg * filters + j / cg * og];
   }
 }
 
-static void input_gradient(const struct run *r, const struct conv *v) {
-  const struct flip f = {v, r->node->params[0].data, r->scratch};
-  imgrec__parallel_range(r->context, v->groups * v->taps, 1, flip_range, &f);
-  for (size_t g = 0; g < v->groups; g++) {
-    const struct patches p = patches_of(r, g, 1);
-    struct gemm job = {.m = v->in_rows, .n = v->cg, .k = v->taps * v->og};
-    job.a = patch_matrix(r->node, &p);
-    job.b = matrix_of(r->scratch + g * v->taps * v->og * v->cg, v->cg, 1);
-    job.c = r->dx[0] + g * v->cg;
-    job.ldc = v->c;
-    imgrec__gemm(r->context, &job);
+static size_t input_gradient_scratch(const struct node *n, size_t batch) {
+  const struct conv c = turned_conv(n, batch);
+  size_t weights = n->params[0].count;
+  return weights + (can_turn(n) ? prepared_weights(&c) : 0);
+}
+
+static void input_gradient(const struct run *r, const struct plane *dy) {
+  const struct node *n = r->node;
+  if (!can_turn(n)) {
+    struct conv c = conv_of(n, r->batch);
+    c.context = r->context;
+    c.w = n->params[0].data;
+    imgrec__patches_input_gradient(&c, dy->x, r->dx[0], r->scratch);
+    return;
   }
-}
-
-/* ---- Gradient by the weights -------------------------------------------- */
-
-/* The rows of P are cut into chunks of CHUNK_ROWS, each summed from zero; the
- * chunks of a slab are added in order, the slabs in a tree.  All of it follows
- * from the shape and the batch alone. */
-enum { CHUNK_ROWS = 1024, MAX_SLABS = 32, PARALLEL_SLABS = 4 };
-#define SLAB_FLOATS ((size_t)8 << 20)
-
-struct slabs {
-  const struct run *run;
-  const struct conv *v;
-  size_t chunks, count;
-};
-
-static size_t weight_count(const struct conv *v) { return v->k * v->o; }
-
-static struct slabs slabs_of(const struct run *r, const struct conv *v) {
-  struct slabs s = {r, v, ceil_div(v->out_rows, CHUNK_ROWS), 0};
-  size_t fit = max_size(SLAB_FLOATS / (2 * weight_count(v)), 1);
-  s.count = min_size(min_size(s.chunks, MAX_SLABS), fit);
-  return s;
-}
-
-/* dw of one chunk; all workers together where worker < 0. */
-static void chunk_gradient(const struct slabs *s, size_t chunk, float *out,
-                           int worker) {
-  const struct conv *v = s->v;
-  const struct run *r = s->run;
-  size_t row = chunk * CHUNK_ROWS;
-  for (size_t g = 0; g < v->groups; g++) {
-    struct patches p = patches_of(r, g, 0);
-    struct gemm job = {
-        .m = v->k, .n = v->og, .k = min_size(CHUNK_ROWS, v->out_rows - row)};
-    job.a = matrix_of(p.x + p.c0 + row * p.pixel, 1, p.pixel);
-    if (!is_pointwise(r->node)) {
-      p.first_row = row;
-      job.a.fill = imgrec__fill_patches;
-      job.a.source = &p;
-      job.a_transposed = 1;
-    }
-    job.b = matrix_of(r->dy + row * v->o + g * v->og, v->o, 1);
-    job.c = out + g * v->og;
-    job.ldc = v->o;
-    if (worker < 0)
-      imgrec__gemm(r->context, &job);
-    else
-      imgrec__gemm_serial(r->context, &job, worker);
-  }
-}
-
-/* Slab i: its sum at scratch + 2 i count, a chunk at + (2 i + 1) count. */
-static void slab_gradient(const struct slabs *s, size_t i, int worker) {
-  const struct kernels *k = s->run->context->kernels;
-  size_t count = weight_count(s->v);
-  float *sum = s->run->scratch + 2 * i * count, *part = sum + count;
-  size_t begin = i * s->chunks / s->count;
-  size_t end = (i + 1) * s->chunks / s->count;
-  chunk_gradient(s, begin, sum, worker);
-  for (size_t chunk = begin + 1; chunk < end; chunk++) {
-    chunk_gradient(s, chunk, part, worker);
-    k->add(sum, sum, part, count);
-  }
-}
-
-static void slab_task(void *arg, int i, int worker) {
-  slab_gradient(arg, (size_t)i, worker);
-}
-
-struct tree {
-  const struct slabs *slabs;
-  float *out;
-  int accumulate;
-};
-
-/* Adds the slabs' numbers [begin, end) pairwise: 0+1, 2+3, then 01+23, ... */
-static void tree_range(const void *arg, size_t begin, size_t end) {
-  const struct tree *t = arg;
-  const struct slabs *s = t->slabs;
-  const struct kernels *k = s->run->context->kernels;
-  size_t stride = 2 * weight_count(s->v), n = end - begin;
-  float *slab = s->run->scratch + begin;
-  for (size_t step = 1; step < s->count; step *= 2)
-    for (size_t i = 0; i + step < s->count; i += 2 * step)
-      k->add(slab + i * stride, slab + i * stride, slab + (i + step) * stride,
-             n);
-  if (t->accumulate)
-    k->add(t->out + begin, t->out + begin, slab, n);
+  struct conv c = turned_conv(n, r->batch);
+  const struct turn t = {&c, n->params[0].data, r->scratch};
+  float *prepared = r->scratch + n->params[0].count;
+  size_t rows = n->params[0].count / c.out.channels;
+  c.context = r->context;
+  c.x.x = dy->x;
+  c.x.won = dy->won;
+  c.out.y = r->dx[0];
+  c.w = prepared;
+  imgrec__parallel_range(r->context, rows, ceil_div(8192, c.out.channels),
+                         turn_range, &t);
+  prepare_weights(&c, r->scratch, prepared);
+  if (way_of(&c) == WAY_WINOGRAD)
+    imgrec__winograd_forward(&c);
   else
-    memcpy(t->out + begin, slab, n * sizeof *slab);
+    imgrec__rows_forward(&c);
 }
 
-static void weight_gradient(const struct run *r, const struct conv *v) {
-  struct slabs s = slabs_of(r, v);
-  if (s.count >= PARALLEL_SLABS) {
-    imgrec__parallel_for(r->context->pool, s.count, slab_task, &s);
-  } else {
-    for (size_t i = 0; i < s.count; i++)
-      slab_gradient(&s, i, -1);
+/* ---- Backward ------------------------------------------------------------ */
+
+static void weight_gradient(const struct run *r, const struct plane *dy) {
+  struct conv c = conv_of(r->node, r->batch);
+  const struct conv_gradient g = {&c, dy, r->dparam[0], r->scratch,
+                                  r->accumulate};
+  c.context = r->context;
+  c.x.x = r->x[0];
+  switch (gradient_way(&c)) {
+  case WAY_WINOGRAD:
+    imgrec__winograd_gradient(&g);
+    break;
+  case WAY_ROWS:
+    imgrec__rows_gradient(&g);
+    break;
+  default:
+    imgrec__patches_gradient(&g);
   }
-  const struct tree t = {&s, r->dparam[0], r->accumulate};
-  imgrec__parallel_range(r->context, weight_count(v), 4096, tree_range, &t);
+}
+
+static size_t weight_gradient_scratch(const struct conv *c) {
+  switch (gradient_way(c)) {
+  case WAY_WINOGRAD:
+    return imgrec__winograd_gradient_scratch(c);
+  case WAY_ROWS:
+    return imgrec__rows_gradient_scratch(c);
+  default:
+    return imgrec__patches_gradient_scratch(c);
+  }
 }
 
 static size_t conv_scratch(const struct node *n, size_t batch, int training) {
   if (!training)
     return 0;
-  const struct conv v = conv_of(n, batch);
-  const struct slabs s = slabs_of(NULL, &v);
-  size_t bias = imgrec__bias_scratch(v.out_rows, v.o);
-  return max_size(2 * s.count * weight_count(&v), bias);
+  const struct conv c = conv_of(n, batch);
+  size_t bias =
+      imgrec__bias_scratch(batch * shape_pixels(&n->out), c.out.channels);
+  return max_size(max_size(weight_gradient_scratch(&c), bias),
+                  input_gradient_scratch(n, batch));
 }
 
+static void mask_range(const void *arg, size_t begin, size_t end) {
+  const struct run *r = arg;
+  const struct kernels *k = r->context->kernels;
+  float *dy = r->dy + begin;
+  if (r->pool)
+    k->mask_lost(dy, r->won + begin, end - begin);
+  else
+    k->activate_grad[ACT_RELU](dy, dy, NULL, r->y + begin, 0, end - begin);
+}
+
+/* dy is first made that of the sums, still pooled where they are. */
 static void conv_backward(const struct run *r) {
-  const struct conv v = conv_of(r->node, r->batch);
+  const struct node *n = r->node;
+  const struct shape *out = r->pool ? &r->pool->out : &n->out;
+  const struct plane dy = {r->dy, r->pool ? r->won : NULL, (size_t)n->out.h,
+                           (size_t)n->out.w, (size_t)n->out.c};
+  size_t rows = r->batch * shape_pixels(out);
+  if (r->act)
+    imgrec__parallel_range(r->context, rows * dy.channels, 16384, mask_range,
+                           r);
   if (r->dparam[0])
-    weight_gradient(r, &v);
-  if (r->node->bias && r->dparam[1])
-    imgrec__bias_gradient(r, r->dparam[1], v.out_rows, v.o);
+    weight_gradient(r, &dy);
+  if (n->bias && r->dparam[1])
+    imgrec__bias_gradient(r, r->dparam[1], rows, dy.channels);
   if (r->dx[0])
-    input_gradient(r, &v);
+    input_gradient(r, &dy);
 }
 
 const struct op imgrec__op_conv2d = {.type = "conv2d",
@@ -294,7 +337,10 @@ const struct op imgrec__op_conv2d = {.type = "conv2d",
                                      .scratch = conv_scratch,
                                      .multiply_adds = conv_multiply_adds,
                                      .forward = conv_forward,
-                                     .backward = conv_backward};
+                                     .backward = conv_backward,
+                                     .takes = conv_takes,
+                                     .prepared = conv_prepared,
+                                     .prepare = conv_prepare};
 
 const struct op imgrec__op_depthwise_conv2d = {.type = "depthwise_conv2d",
                                                .prefix = "conv",
@@ -306,4 +352,7 @@ const struct op imgrec__op_depthwise_conv2d = {.type = "depthwise_conv2d",
                                                .multiply_adds =
                                                    conv_multiply_adds,
                                                .forward = conv_forward,
-                                               .backward = conv_backward};
+                                               .backward = conv_backward,
+                                               .takes = conv_takes,
+                                               .prepared = conv_prepared,
+                                               .prepare = conv_prepare};

@@ -77,14 +77,23 @@ struct run {
   int training;
   const float *x[NODE_MAX_INPUTS];
   float *y;
-  const float *dy;
+  float *dy; /* backward may write over it */
   float *dx[NODE_MAX_INPUTS];
   float *dparam[NODE_MAX_PARAMS]; /* gradients; NULL: not wanted */
   int accumulate;                 /* add to dparam instead of writing it */
   float *saved;                   /* kept from forward to backward */
   float *scratch;
+  float *prepared; /* what `prepare` made of the weights */
+  /* Layers that follow and that this node does along (plan.c), or NULL; y and
+   * dy are then those of the last of them. */
+  const struct node *bn, *act, *pool;
+  uint8_t *won;        /* of pool, while training */
   uint64_t seed, step; /* of dropout */
 };
+
+/* What an operator can do along with its own work.  OP_TAKES_BN: at inference
+ * only, where it is a scale and a shift. */
+enum { OP_TAKES_BN = 1, OP_TAKES_RELU = 2, OP_TAKES_POOL = 4 };
 
 enum {
   OP_IN_PLACE = 1, /* y may be x[0], and dx[0] may be dy */
@@ -106,6 +115,11 @@ struct op {
   int64_t (*multiply_adds)(const struct node *n); /* NULL: none */
   void (*forward)(const struct run *r);
   void (*backward)(const struct run *r);
+  /* What it can take along (OP_TAKES_), of this node; NULL: nothing. */
+  unsigned (*takes)(const struct node *n, int training);
+  /* Floats of r.prepared, and filling them, when weights have changed. */
+  size_t (*prepared)(const struct node *n);
+  void (*prepare)(const struct run *r);
 };
 
 extern const struct op imgrec__op_input, imgrec__op_conv2d,
@@ -116,6 +130,62 @@ extern const struct op imgrec__op_input, imgrec__op_conv2d,
     imgrec__op_add, imgrec__op_mul, imgrec__op_concat;
 /* One for each activation, in the order of enum activation. */
 extern const struct op imgrec__op_activation[ACT_COUNT];
+
+/* ---- Convolutions -------------------------------------------------------- */
+
+/* One job for the drivers in conv_rows.c and conv_winograd.c: a convolution of
+ * planes, which is also how its gradient by the input is computed.
+ *   x: images of x.height x x.width x x.channels, w: taps x C/G x O,
+ *   out: out.height x out.width x out.channels, each image's behind the last */
+struct conv {
+  struct imgrec_context *context;
+  size_t batch, groups;
+  int kernel[2], stride[2], dilation[2], pad[2]; /* pad: above, left */
+  struct plane x;
+  struct output out;
+  const float *w; /* panels (conv_rows.c) or transformed (conv_winograd.c) */
+};
+
+/* Columns of a panel of prepared weights are padded to a multiple of this. */
+enum { PANEL_COLUMNS = 32 };
+
+/* Sums over the images' pixels of x * dy: dw (taps x C/G x O), by `dy` in the
+ * place of c->out.  scratch: imgrec__*_gradient_scratch() floats. */
+struct conv_gradient {
+  const struct conv *conv;
+  const struct plane *dy;
+  float *dw, *scratch;
+  int accumulate;
+};
+
+/* conv_rows.c: rows of pixels times panels, for any convolution. */
+int imgrec__rows_fits(const struct conv *c);
+size_t imgrec__rows_prepared(const struct conv *c);
+void imgrec__rows_prepare(const struct conv *c, const float *w, float *out);
+void imgrec__rows_forward(const struct conv *c);
+int imgrec__rows_gradient_fits(const struct conv *c);
+size_t imgrec__rows_gradient_scratch(const struct conv *c);
+void imgrec__rows_gradient(const struct conv_gradient *g);
+
+/* conv_winograd.c: 3 x 3 with a stride of 1. */
+int imgrec__winograd_fits(const struct conv *c);
+size_t imgrec__winograd_prepared(const struct conv *c);
+void imgrec__winograd_prepare(const struct conv *c, const float *w, float *out);
+void imgrec__winograd_forward(const struct conv *c);
+int imgrec__winograd_gradient_fits(const struct conv *c);
+size_t imgrec__winograd_gradient_scratch(const struct conv *c);
+void imgrec__winograd_gradient(const struct conv_gradient *g);
+
+/* conv_patches.c: anything, slowly; without an epilogue but for a bias, and
+ * with gradients that are plain. */
+void imgrec__patches_forward(const struct conv *c, const float *bias);
+void imgrec__patches_input_gradient(const struct conv *c, const float *dy,
+                                    float *dx, float *scratch);
+size_t imgrec__patches_gradient_scratch(const struct conv *c);
+void imgrec__patches_gradient(const struct conv_gradient *g);
+
+/* batch_norm.c: inference as y = x scale[c] + shift[c]. */
+void imgrec__bn_factors(const struct node *n, float *scale, float *shift);
 
 /* ---- op.c: what several operators need ---------------------------------- */
 

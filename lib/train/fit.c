@@ -221,8 +221,10 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
     status = epochs(&f);
   if (status < 0)
     imgrec__trainer_reset(t);
-  if (f.best && (status < 0 || f.result.best_epoch > 0))
+  if (f.best && (status < 0 || f.result.best_epoch > 0)) {
     memcpy(t->model->weights, f.best, t->model->weight_floats * sizeof *f.best);
+    imgrec__model_changed(t->model);
+  }
   imgrec__loader_destroy(f.loader);
   imgrec__free(&t->model->context->allocator, f.best);
   imgrec__fp_leave(fp);

@@ -206,6 +206,7 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                             .arena = t->arena,
                             .x = x,
                             .batch = batch,
+                            .prepare = 1,
                             .weights = m->weights,
                             .gradients = t->gradients,
                             .accumulate = t->step % every != 0,
@@ -213,6 +214,7 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                             .step = t->step};
   size_t classes = (size_t)imgrec_model_classes(m);
   float scale = (float)(1 / ((double)batch * (double)every));
+  imgrec__model_changed(m); /* batch norm moves in any case */
   const float *logits = imgrec__pass_forward(&pass, m->graph.logits);
   t->loss_sum = 0;
   t->correct = 0;

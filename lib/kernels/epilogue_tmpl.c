@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* What follows a convolution, applied on the way to memory: scale and shift of
+ * each channel, ReLU, 2 x 2 max pooling; and the way back (a part of isa.c). */
+
+/* ---- Forward ------------------------------------------------------------- */
+
+/* The epilogue of n <= VF channels. */
+struct finish {
+  vf scale, shift;
+  int scaled, shifted, relu;
+};
+
+INLINE struct finish finish_of(const struct epilogue *e, size_t c,
+                               const size_t n) {
+  struct finish f = {{0}, {0}, e->scale != NULL, e->shift != NULL, e->relu};
+  if (f.scaled)
+    f.scale = load_upto(e->scale + c, n);
+  if (f.shifted)
+    f.shift = load_upto(e->shift + c, n);
+  return f;
+}
+
+INLINE vf finish(const struct finish *f, vf x) {
+  if (f->scaled)
+    x = vfma(x, f->scale, f->shift);
+  else if (f->shifted)
+    x = x + f->shift;
+  return f->relu ? vmax(x, (vf){0}) : x;
+}
+
+INLINE void finish_columns(float *y, size_t row, const struct finish *f,
+                           size_t rows, const size_t n) {
+  for (size_t r = 0; r < rows; r++, y += row)
+    store_upto(y, finish(f, load_upto(y, n)), n);
+}
+
+static void finish_rows(float *y, size_t row, const struct epilogue *e,
+                        size_t rows, size_t c) {
+  for (size_t i = 0; i < c; i += VF) {
+    const size_t n = c - i < VF ? c - i : VF;
+    const struct finish f = finish_of(e, i, n);
+    if (n == VF)
+      finish_columns(y + i, row, &f, rows, VF);
+    else
+      finish_columns(y + i, row, &f, rows, n);
+  }
+}
+
+/* The greatest of a 2 x 2 window and, in `won`, which it is (the first of
+ * equals), or LOST where ReLU let nothing through. */
+enum { LOST = 4 };
+
+INLINE void pool_taps(float *y, uint8_t *won, vf v0, vf v1, vf v2, vf v3,
+                      int relu, const size_t n) {
+  vf top = vmax(v1, v0), bottom = vmax(v3, v2), best = vmax(bottom, top);
+  store_upto(y, best, n);
+  if (won == NULL)
+    return;
+  vi first = (v1 > v0) & 1, second = ((v3 > v2) & 1) + 2;
+  vi at = vselect_int(bottom > top, second, first);
+  if (relu)
+    at = vselect_int(best > 0.0f, at, LOST - (vi){0});
+  store_bytes(won, at, n);
+}
+
+struct pool_row {
+  float *y;
+  uint8_t *won;
+  size_t pixel;
+  const float *x;
+  size_t row, out_width, channels;
+};
+
+INLINE void pool_columns(const struct pool_row *p, const struct epilogue *e,
+                         size_t c, const size_t n) {
+  const struct finish f = finish_of(e, c, n);
+  for (size_t i = 0; i < p->out_width; i++) {
+    const float *top = p->x + 2 * i * p->channels + c, *bottom = top + p->row;
+    size_t at = i * p->pixel + c;
+    pool_taps(p->y + at, p->won ? p->won + at : NULL,
+              finish(&f, load_upto(top, n)),
+              finish(&f, load_upto(top + p->channels, n)),
+              finish(&f, load_upto(bottom, n)),
+              finish(&f, load_upto(bottom + p->channels, n)), f.relu, n);
+  }
+}
+
+static void finish_pool(float *y, uint8_t *won, size_t pixel, const float *x,
+                        size_t row, const struct epilogue *e, size_t out_width,
+                        size_t channels) {
+  const struct pool_row p = {y, won, pixel, x, row, out_width, channels};
+  size_t c = 0;
+  for (; c + VF <= channels; c += VF)
+    pool_columns(&p, e, c, VF);
+  if (c < channels)
+    pool_columns(&p, e, c, channels - c);
+}
+
+/* ---- Backward ------------------------------------------------------------ */
+
+/* Element (y, x) of the plane, n <= VF channels from c on; zero outside.
+ * `inside`: known to be within. */
+INLINE vf fetch(const struct plane *s, ptrdiff_t y, ptrdiff_t x, size_t c,
+                const size_t n, const int inside) {
+  if (!inside &&
+      (y < 0 || x < 0 || (size_t)y >= s->height || (size_t)x >= s->width))
+    return (vf){0};
+  if (s->won == NULL)
+    return load_upto(
+        s->x + ((size_t)y * s->width + (size_t)x) * s->channels + c, n);
+  size_t py = (size_t)y / 2, px = (size_t)x / 2, pooled = s->width / 2;
+  if (!inside && (py >= s->height / 2 || px >= pooled))
+    return (vf){0};
+  size_t at = (py * pooled + px) * s->channels + c;
+  vi tap = (int32_t)((y & 1) * 2 + (x & 1)) - (vi){0};
+  return vselect(load_bytes(s->won + at, n) == tap, load_upto(s->x + at, n),
+                 (vf){0});
+}
+
+/* Whether all of the n x n window at (y, x) lies in what counts. */
+INLINE int is_inside(const struct plane *s, ptrdiff_t y, ptrdiff_t x, int n) {
+  size_t height = s->height, width = s->width;
+  if (s->won != NULL) {
+    height &= ~(size_t)1;
+    width &= ~(size_t)1;
+  }
+  return y >= 0 && x >= 0 && (size_t)(y + n) <= height &&
+         (size_t)(x + n) <= width;
+}
+
+INLINE void fetch_columns(float *dst, const struct plane *s, ptrdiff_t y,
+                          ptrdiff_t x, size_t count, size_t c, const size_t n) {
+  for (size_t i = 0; i < count; i++)
+    store_upto(dst + i * s->channels + c,
+               fetch(s, y, x + (ptrdiff_t)i, c, n, 0), n);
+}
+
+static void fetch_row(float *dst, const struct plane *s, ptrdiff_t y,
+                      ptrdiff_t x, size_t count) {
+  size_t c = 0;
+  for (; c + VF <= s->channels; c += VF)
+    fetch_columns(dst, s, y, x, count, c, VF);
+  if (c < s->channels)
+    fetch_columns(dst, s, y, x, count, c, s->channels - c);
+}
+
+static void mask_lost(float *dy, const uint8_t *won, size_t count) {
+  for (size_t i = 0; i < count; i += VF) {
+    size_t n = count - i < VF ? count - i : VF;
+    vi lost = load_bytes(won + i, n) == LOST;
+    store_upto(dy + i, vselect(lost, (vf){0}, load_upto(dy + i, n)), n);
+  }
+}

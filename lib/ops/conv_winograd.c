@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* Convolutions of 3 x 3 with a stride of 1 by Winograd's F(4 x 4, 3 x 3): the
+ * transforms are kernels (kernels/winograd_tmpl.c), between them stand 36
+ * products of matrices over a block of T tiles of 4 x 4 outputs:
+ *   forward: M[p] (T x O) = V[p] (T x C) U[p] (C x O), p = 0 .. 35
+ *   by the weights: dU[p] (C x O) += V[p]' (C x T) dM[p] (T x O)
+ * A block's V and M stay in its worker's second-level cache. */
+#include "op.h"
+
+#include <string.h>
+
+enum { TILE = 4, POINTS = 36, BLOCK_O = 64, MOST_TILES = 24 };
+
+#define WORKSPACE_FLOATS (IMGREC__WORKSPACE / sizeof(float))
+
+/* Tiles of the whole batch, image by image, row by row. */
+struct tiling {
+  size_t across, per_image, total;
+};
+
+static struct tiling tiling_of(const struct conv *c) {
+  struct tiling t;
+  t.across = ceil_div(c->out.width, TILE);
+  t.per_image = t.across * ceil_div(c->out.height, TILE);
+  t.total = t.per_image * c->batch;
+  return t;
+}
+
+int imgrec__winograd_fits(const struct conv *c) {
+  size_t direct = c->out.height * c->out.width * 9;
+  size_t products =
+      ceil_div(c->out.height, TILE) * ceil_div(c->out.width, TILE) * POINTS;
+  for (int axis = 0; axis < 2; axis++)
+    if (c->kernel[axis] != 3 || c->stride[axis] != 1 || c->dilation[axis] != 1)
+      return 0;
+  return c->groups == 1 && c->x.channels >= 16 && c->x.channels <= 512 &&
+         c->out.channels >= 16 && 9 * products <= 5 * direct;
+}
+
+/* ---- Weights: U[p][panel][c][nr] ----------------------------------------- */
+
+static size_t panel_count(const struct conv *c) {
+  return ceil_div(c->out.channels, (size_t)c->context->kernels->nr);
+}
+
+size_t imgrec__winograd_prepared(const struct conv *c) {
+  return POINTS * c->x.channels * round_up(c->out.channels, PANEL_COLUMNS);
+}
+
+struct weights {
+  const struct conv *conv;
+  const float *w;
+  float *out;
+};
+
+static void prepare_channels(const void *arg, size_t begin, size_t end) {
+  const struct weights *s = arg;
+  const struct kernels *k = s->conv->context->kernels;
+  size_t channels = s->conv->x.channels, filters = s->conv->out.channels;
+  size_t nr = (size_t)k->nr, panels = panel_count(s->conv);
+  for (size_t c = begin; c < end; c++)
+    for (size_t j = 0; j < panels; j++)
+      k->winograd_weight(s->out + (j * channels + c) * nr,
+                         panels * channels * nr, s->w + c * filters + j * nr,
+                         channels * filters, min_size(nr, filters - j * nr));
+}
+
+/* w: 9 x C x O */
+void imgrec__winograd_prepare(const struct conv *c, const float *w,
+                              float *out) {
+  const struct weights s = {c, w, out};
+  size_t piece = ceil_div(2048, c->out.channels);
+  imgrec__parallel_range(c->context, c->x.channels, piece, prepare_channels,
+                         &s);
+}
+
+/* ---- Forward ------------------------------------------------------------- */
+
+struct forward {
+  const struct conv *conv;
+  const struct kernels *kernels;
+  struct tiling tiling;
+  size_t block, columns; /* tiles, and outputs, at a time */
+};
+
+static struct plane image_plane(const struct plane *first, size_t image) {
+  struct plane p = *first;
+  size_t height = p.height, width = p.width;
+  if (p.won != NULL) {
+    height /= 2;
+    width /= 2;
+    p.won += image * height * width * p.channels;
+  }
+  p.x += image * height * width * p.channels;
+  return p;
+}
+
+static struct output image_output(const struct output *first, size_t image) {
+  struct output out = *first;
+  size_t height = out.height, width = out.width;
+  if (out.pool) {
+    height /= 2;
+    width /= 2;
+  }
+  out.y += image * height * width * out.channels;
+  if (out.won != NULL)
+    out.won += image * height * width * out.channels;
+  return out;
+}
+
+/* Tile t of the batch: its image, and its first output. */
+struct spot {
+  size_t image, y, x;
+};
+
+static struct spot spot_of(const struct tiling *t, size_t tile) {
+  size_t in_image = tile % t->per_image;
+  const struct spot s = {tile / t->per_image, in_image / t->across * TILE,
+                         in_image % t->across * TILE};
+  return s;
+}
+
+/* V of tiles [first, first + count): POINTS planes of count x C. */
+static void transform_images(const struct conv *c, const struct tiling *t,
+                             size_t first, size_t count, float *v) {
+  size_t channels = c->x.channels;
+  for (size_t i = 0; i < count; i++) {
+    const struct spot s = spot_of(t, first + i);
+    const struct plane x = image_plane(&c->x, s.image);
+    c->context->kernels->winograd_image(v + i * channels, count * channels, &x,
+                                        (ptrdiff_t)s.y - c->pad[0],
+                                        (ptrdiff_t)s.x - c->pad[1]);
+  }
+}
+
+/* M of outputs [o, o + columns): POINTS planes of count x columns. */
+static void multiply(const struct forward *f, const float *v, size_t count,
+                     size_t o, size_t columns, float *m) {
+  size_t channels = f->conv->x.channels, nr = (size_t)f->kernels->nr;
+  size_t panels = panel_count(f->conv);
+  for (size_t p = 0; p < POINTS; p++)
+    for (size_t j = 0; j < columns; j += nr) {
+      const struct left a = {
+          v + p * count * channels, channels, 1, channels, {1, 1}, {0, 0}};
+      const float *u = f->conv->w + (p * panels + (o + j) / nr) * channels * nr;
+      f->kernels->gemm_tile(&a, u, nr, m + p * count * columns + j, columns,
+                            count, min_size(nr, columns - j), 0);
+    }
+}
+
+static void forward_task(void *arg, int i, int worker) {
+  const struct forward *f = arg;
+  const struct conv *c = f->conv;
+  size_t first = (size_t)i * f->block;
+  size_t count = min_size(f->block, f->tiling.total - first);
+  float *v = imgrec__workspace(c->context, worker);
+  float *m = v + POINTS * count * c->x.channels;
+  transform_images(c, &f->tiling, first, count, v);
+  for (size_t o = 0; o < c->out.channels; o += f->columns) {
+    size_t columns = min_size(f->columns, c->out.channels - o);
+    multiply(f, v, count, o, columns, m);
+    for (size_t t = 0; t < count; t++) {
+      const struct spot s = spot_of(&f->tiling, first + t);
+      const struct output out = image_output(&c->out, s.image);
+      f->kernels->winograd_output(&out, m + t * columns, count * columns, s.y,
+                                  s.x, o, columns);
+    }
+  }
+}
+
+void imgrec__winograd_forward(const struct conv *c) {
+  struct forward f = {c, c->context->kernels, tiling_of(c), 0, 0};
+  size_t threads = (size_t)c->context->threads;
+  f.columns = min_size(c->out.channels, BLOCK_O);
+  f.block = WORKSPACE_FLOATS / (POINTS * (c->x.channels + f.columns));
+  f.block = min_size(f.block, MOST_TILES);
+  while (f.block > 6 && f.tiling.total < 3 * threads * f.block)
+    f.block /= 2;
+  imgrec__parallel_for(c->context->pool, ceil_div(f.tiling.total, f.block),
+                       forward_task, &f);
+}
+
+/* ---- By the weights ------------------------------------------------------ */
+
+/* The tiles are cut into slabs, each with a dU of its own; these are added in
+ * a tree.  How many follows from the shape and the batch alone. */
+enum { SLAB_TILES = 64, MOST_SLABS = 16 };
+#define SLABS_FLOATS ((size_t)16 << 20)
+
+struct slabs {
+  const struct conv_gradient *gradient;
+  const struct kernels *kernels;
+  struct tiling tiling;
+  size_t count, floats; /* slabs, and what one has */
+  size_t block;
+};
+
+int imgrec__winograd_gradient_fits(const struct conv *c) {
+  return imgrec__winograd_fits(c) &&
+         POINTS * c->x.channels * c->out.channels <= SLABS_FLOATS &&
+         c->x.channels + c->out.channels <= 768;
+}
+
+static struct slabs slabs_of(const struct conv *c) {
+  struct slabs s = {.tiling = tiling_of(c)};
+  s.floats = POINTS * c->x.channels * c->out.channels;
+  s.count = min_size(s.tiling.total / SLAB_TILES, MOST_SLABS);
+  s.count = max_size(min_size(s.count, SLABS_FLOATS / s.floats), 1);
+  s.block = WORKSPACE_FLOATS / (POINTS * (c->x.channels + c->out.channels));
+  return s;
+}
+
+size_t imgrec__winograd_gradient_scratch(const struct conv *c) {
+  const struct slabs s = slabs_of(c);
+  return s.count * s.floats;
+}
+
+static void transform_gradients(const struct slabs *s, size_t first,
+                                size_t count, float *m) {
+  size_t channels = s->gradient->dy->channels;
+  for (size_t i = 0; i < count; i++) {
+    const struct spot at = spot_of(&s->tiling, first + i);
+    const struct plane dy = image_plane(s->gradient->dy, at.image);
+    s->kernels->winograd_gradient(m + i * channels, count * channels, &dy,
+                                  (ptrdiff_t)at.y, (ptrdiff_t)at.x);
+  }
+}
+
+/* dU += V' dM of one block. */
+static void add_products(const struct slabs *s, const float *v, const float *m,
+                         size_t count, float *du, int accumulate) {
+  size_t c = s->gradient->conv->x.channels, o = s->gradient->dy->channels;
+  size_t nr = (size_t)s->kernels->nr;
+  for (size_t p = 0; p < POINTS; p++) {
+    const struct left a = {v + p * count * c, 1, c, count, {1, 1}, {0, 0}};
+    for (size_t j = 0; j < o; j += nr)
+      s->kernels->gemm_tile(&a, m + p * count * o + j, o, du + p * c * o + j, o,
+                            c, min_size(nr, o - j), accumulate);
+  }
+}
+
+static void slab_task(void *arg, int i, int worker) {
+  const struct slabs *s = arg;
+  const struct conv *c = s->gradient->conv;
+  size_t first = (size_t)i * s->tiling.total / s->count;
+  size_t end = ((size_t)i + 1) * s->tiling.total / s->count;
+  float *v = imgrec__workspace(c->context, worker);
+  float *m = v + POINTS * s->block * c->x.channels;
+  for (size_t at = first; at < end; at += s->block) {
+    size_t count = min_size(s->block, end - at);
+    transform_images(c, &s->tiling, at, count, v);
+    transform_gradients(s, at, count, m);
+    add_products(s, v, m, count, s->gradient->scratch + (size_t)i * s->floats,
+                 at > first);
+  }
+}
+
+/* Channel c of dw: the slabs' sum, transformed back. */
+static void add_slabs(const struct slabs *s, size_t c) {
+  const struct conv *conv = s->gradient->conv;
+  size_t channels = conv->x.channels, filters = conv->out.channels;
+  float *row = s->gradient->scratch + c * filters;
+  for (size_t step = 1; step < s->count; step *= 2)
+    for (size_t i = 0; i + step < s->count; i += 2 * step)
+      for (size_t p = 0; p < POINTS; p++) {
+        float *sum = row + i * s->floats + p * channels * filters;
+        s->kernels->add(sum, sum, sum + step * s->floats, filters);
+      }
+  s->kernels->winograd_weight_gradient(
+      s->gradient->dw + c * filters, channels * filters, row,
+      channels * filters, filters, s->gradient->accumulate);
+}
+
+static void add_slabs_range(const void *arg, size_t begin, size_t end) {
+  for (size_t c = begin; c < end; c++)
+    add_slabs(arg, c);
+}
+
+void imgrec__winograd_gradient(const struct conv_gradient *g) {
+  struct slabs s = slabs_of(g->conv);
+  s.gradient = g;
+  s.kernels = g->conv->context->kernels;
+  imgrec__parallel_for(g->conv->context->pool, s.count, slab_task, &s);
+  size_t piece = ceil_div(512, g->conv->out.channels * s.count);
+  imgrec__parallel_range(g->conv->context, g->conv->x.channels, piece,
+                         add_slabs_range, &s);
+}
