@@ -49,26 +49,24 @@ static void act_backward(const struct run *r) {
                            r);
 }
 
+/* What all of them have in common. */
+#define ACTIVATION(name, short)                                                \
+  {                                                                            \
+    .type = name, .prefix = short, .min_inputs = 1, .max_inputs = 1,           \
+    .setup = same_setup, .flags = act_flags, .forward = act_forward,           \
+    .backward = act_backward                                                   \
+  }
+
 const struct op imgrec__op_activation[ACT_COUNT] = {
-    [ACT_RELU] = {"relu", "relu", 1, 1, same_setup, act_flags, NULL, NULL, NULL,
-                  act_forward, act_backward},
-    [ACT_RELU6] = {"relu6", "relu", 1, 1, same_setup, act_flags, NULL, NULL,
-                   NULL, act_forward, act_backward},
-    [ACT_LEAKY_RELU] = {"leaky_relu", "relu", 1, 1, same_setup, act_flags, NULL,
-                        NULL, NULL, act_forward, act_backward},
-    [ACT_SIGMOID] = {"sigmoid", "sigmoid", 1, 1, same_setup, act_flags, NULL,
-                     NULL, NULL, act_forward, act_backward},
-    [ACT_TANH] = {"tanh", "tanh", 1, 1, same_setup, act_flags, NULL, NULL, NULL,
-                  act_forward, act_backward},
-    [ACT_SILU] = {"silu", "silu", 1, 1, same_setup, act_flags, NULL, NULL, NULL,
-                  act_forward, act_backward},
-    [ACT_GELU] = {"gelu", "gelu", 1, 1, same_setup, act_flags, NULL, NULL, NULL,
-                  act_forward, act_backward},
-    [ACT_HARD_SWISH] = {"hard_swish", "hard_swish", 1, 1, same_setup, act_flags,
-                        NULL, NULL, NULL, act_forward, act_backward},
-    [ACT_HARD_SIGMOID] = {"hard_sigmoid", "hard_sigmoid", 1, 1, same_setup,
-                          act_flags, NULL, NULL, NULL, act_forward,
-                          act_backward},
+    [ACT_RELU] = ACTIVATION("relu", "relu"),
+    [ACT_RELU6] = ACTIVATION("relu6", "relu"),
+    [ACT_LEAKY_RELU] = ACTIVATION("leaky_relu", "relu"),
+    [ACT_SIGMOID] = ACTIVATION("sigmoid", "sigmoid"),
+    [ACT_TANH] = ACTIVATION("tanh", "tanh"),
+    [ACT_SILU] = ACTIVATION("silu", "silu"),
+    [ACT_GELU] = ACTIVATION("gelu", "gelu"),
+    [ACT_HARD_SWISH] = ACTIVATION("hard_swish", "hard_swish"),
+    [ACT_HARD_SIGMOID] = ACTIVATION("hard_sigmoid", "hard_sigmoid"),
 };
 
 /* ---- Dropout: y = keep ? x / (1 - rate) : 0, while training -------------- */
