@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /* The inner loops of matrix products (a part of isa.c). */
 
+/* Rows and vectors of the tile, as many as there are registers for; in plain C,
+ * where a fused multiply-add is a call, few. */
 #if ISA_NUMBER == 3
-#define MR 12
+#define MR      12
+#define THIN_MR 12 /* of a single vector */
+#define NV      2
+extern const struct kernels imgrec__kernels_avx2;
 #elif ISA_NUMBER == 2
-#define MR 6
+#define MR      6
+#define THIN_MR 12
+#define NV      2
 #else
-#define MR 2
+#define MR      2
+#define THIN_MR 2
+#define NV      1
 #endif
-/* Vectors in a row of the tile; one in plain C, where a fused multiply-add is
- * long and gains nothing from more of them. */
-#define NV (ISA_NUMBER > 1 ? 2 : 1)
 #define NR (NV * VF)
 
 /* The rows of a tile lie `row` floats apart: reached from one pointer for
  * every three of them, so that addresses stay in registers. */
-enum { ROW_POINTERS = (MR + 2) / 3 };
+enum { ROW_POINTERS = (THIN_MR + 2) / 3 };
 
 /* c: ROWS rows of vectors * VF numbers, the last vector only `last` of them
  * where `part` is set.  Held in registers all the way: both arrays and loops
  * are of constant size once this is inlined. */
-INLINE void tile_load(vf acc[MR][NV], const float *c, size_t ldc, size_t last,
-                      int accumulate, const int rows, const int vectors,
-                      const int part) {
+INLINE void tile_load(vf acc[THIN_MR][NV], const float *c, size_t ldc,
+                      size_t last, int accumulate, const int rows,
+                      const int vectors, const int part) {
   UNROLL
   for (int i = 0; i < rows; i++) {
     UNROLL
@@ -36,7 +42,7 @@ INLINE void tile_load(vf acc[MR][NV], const float *c, size_t ldc, size_t last,
   }
 }
 
-INLINE void tile_store(vf acc[MR][NV], float *c, size_t ldc, size_t last,
+INLINE void tile_store(vf acc[THIN_MR][NV], float *c, size_t ldc, size_t last,
                        const int rows, const int vectors, const int part) {
   UNROLL
   for (int i = 0; i < rows; i++) {
@@ -52,7 +58,7 @@ INLINE void tile_store(vf acc[MR][NV], float *c, size_t ldc, size_t last,
 }
 
 /* One run of k products onto acc; returns b behind it. */
-INLINE const float *tile_run(vf acc[MR][NV], size_t k, const float *a,
+INLINE const float *tile_run(vf acc[THIN_MR][NV], size_t k, const float *a,
                              size_t a_row, size_t a_step, const float *b,
                              size_t ldb, size_t last, const int rows,
                              const int vectors, const int part) {
@@ -84,7 +90,7 @@ INLINE void tile_of(const struct left *a, const float *from, const float *b,
                     size_t ldb, float *c, size_t ldc, size_t last,
                     int accumulate, const int rows, const int vectors,
                     const int part) {
-  vf acc[MR][NV];
+  vf acc[THIN_MR][NV];
   tile_load(acc, c, ldc, last, accumulate, rows, vectors, part);
   for (size_t y = 0; y < a->runs[0]; y++)
     for (size_t x = 0; x < a->runs[1]; x++) {
@@ -100,88 +106,98 @@ INLINE void tile_of(const struct left *a, const float *from, const float *b,
   tile_store(acc, c, ldc, last, rows, vectors, part);
 }
 
-/* The sums of ROWS rows: picks the form for the columns. */
-INLINE void tile_rows(const struct left *a, const float *from, const float *b,
-                      size_t ldb, float *c, size_t ldc, size_t cols,
-                      int accumulate, const int rows) {
-  if (NV > 1 && cols == NR)
-    tile_of(a, from, b, ldb, c, ldc, VF, accumulate, rows, NV, 0);
-  else if (NV > 1 && cols > VF)
-    tile_of(a, from, b, ldb, c, ldc, cols - VF, accumulate, rows, NV, 1);
-  else if (cols == VF)
-    tile_of(a, from, b, ldb, c, ldc, VF, accumulate, rows, 1, 0);
-  else
-    tile_of(a, from, b, ldb, c, ldc, cols, accumulate, rows, 1, 1);
+/* Any height up to the greatest: each is a loop of its own, held in registers.
+ */
+INLINE void tile_height(const struct left *a, const float *from, const float *b,
+                        size_t ldb, float *c, size_t ldc, size_t last,
+                        int accumulate, size_t rows, const int vectors,
+                        const int part) {
+  const int most = vectors == 1 ? THIN_MR : MR;
+#define HEIGHT(n)                                                              \
+  case n:                                                                      \
+    if (n <= most)                                                             \
+      tile_of(a, from, b, ldb, c, ldc, last, accumulate, n, vectors, part);    \
+    break
+  switch (rows) {
+    HEIGHT(1);
+    HEIGHT(2);
+    HEIGHT(3);
+    HEIGHT(4);
+    HEIGHT(5);
+    HEIGHT(6);
+    HEIGHT(7);
+    HEIGHT(8);
+    HEIGHT(9);
+    HEIGHT(10);
+    HEIGHT(11);
+    HEIGHT(12);
+  }
+#undef HEIGHT
 }
 
 typedef void tile_fn(const struct left *a, const float *from, const float *b,
-                     size_t ldb, float *c, size_t ldc, size_t cols,
-                     int accumulate);
+                     size_t ldb, float *c, size_t ldc, size_t last,
+                     int accumulate, size_t rows);
 
-static void tile_whole(const struct left *a, const float *from, const float *b,
-                       size_t ldb, float *c, size_t ldc, size_t cols,
-                       int accumulate) {
-  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, MR);
+#if NV > 1
+static void tile_wide(const struct left *a, const float *from, const float *b,
+                      size_t ldb, float *c, size_t ldc, size_t last,
+                      int accumulate, size_t rows) {
+  tile_height(a, from, b, ldb, c, ldc, last, accumulate, rows, NV, 0);
 }
 
-#if MR > 8
-static void tile_8(const struct left *a, const float *from, const float *b,
-                   size_t ldb, float *c, size_t ldc, size_t cols,
-                   int accumulate) {
-  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 8);
-}
-#endif
-
-#if MR > 4
-static void tile_4(const struct left *a, const float *from, const float *b,
-                   size_t ldb, float *c, size_t ldc, size_t cols,
-                   int accumulate) {
-  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 4);
+static void tile_wide_part(const struct left *a, const float *from,
+                           const float *b, size_t ldb, float *c, size_t ldc,
+                           size_t last, int accumulate, size_t rows) {
+  tile_height(a, from, b, ldb, c, ldc, last, accumulate, rows, NV, 1);
 }
 #endif
 
-#if MR > 2
-static void tile_2(const struct left *a, const float *from, const float *b,
-                   size_t ldb, float *c, size_t ldc, size_t cols,
-                   int accumulate) {
-  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 2);
-}
-#endif
-
-static void tile_1(const struct left *a, const float *from, const float *b,
-                   size_t ldb, float *c, size_t ldc, size_t cols,
-                   int accumulate) {
-  tile_rows(a, from, b, ldb, c, ldc, cols, accumulate, 1);
+static void tile_thin(const struct left *a, const float *from, const float *b,
+                      size_t ldb, float *c, size_t ldc, size_t last,
+                      int accumulate, size_t rows) {
+  tile_height(a, from, b, ldb, c, ldc, last, accumulate, rows, 1, 0);
 }
 
-/* Heights of tiles, the greatest first: any number of rows is a few of them. */
-static const struct {
-  size_t rows;
-  tile_fn *fn;
-} tiles[] = {
-    {MR, tile_whole},
-#if MR > 8
-    {8, tile_8},
-#endif
-#if MR > 4
-    {4, tile_4},
-#endif
-#if MR > 2
-    {2, tile_2},
-#endif
-    {1, tile_1},
-};
+static void tile_thin_part(const struct left *a, const float *from,
+                           const float *b, size_t ldb, float *c, size_t ldc,
+                           size_t last, int accumulate, size_t rows) {
+  tile_height(a, from, b, ldb, c, ldc, last, accumulate, rows, 1, 1);
+}
+
+/* Rows in pieces of nearly equal height, so that none is too low to keep the
+ * multipliers busy. */
+INLINE void tile_pieces(tile_fn *fn, const struct left *a, const float *b,
+                        size_t ldb, float *c, size_t ldc, size_t rows,
+                        size_t last, int accumulate, size_t most) {
+  const float *from = a->data;
+  for (size_t pieces = (rows + most - 1) / most; pieces > 0; pieces--) {
+    size_t now = (rows + pieces - 1) / pieces;
+    fn(a, from, b, ldb, c, ldc, last, accumulate, now);
+    from += now * a->row;
+    c += now * ldc;
+    rows -= now;
+  }
+}
 
 static void gemm_tile(const struct left *a, const float *b, size_t ldb,
                       float *c, size_t ldc, size_t rows, size_t cols,
                       int accumulate) {
-  const float *from = a->data;
-  for (size_t t = 0; rows > 0; t++)
-    for (; tiles[t].rows <= rows; rows -= tiles[t].rows) {
-      tiles[t].fn(a, from, b, ldb, c, ldc, cols, accumulate);
-      from += tiles[t].rows * a->row;
-      c += tiles[t].rows * ldc;
-    }
+#if ISA_NUMBER == 3
+  if (cols <= VF / 2) { /* which fills the narrower vectors, two a cycle */
+    imgrec__kernels_avx2.gemm_tile(a, b, ldb, c, ldc, rows, cols, accumulate);
+    return;
+  }
+#endif
+#if NV > 1
+  if (cols > VF) {
+    tile_pieces(cols == NR ? tile_wide : tile_wide_part, a, b, ldb, c, ldc,
+                rows, cols - VF, accumulate, MR);
+    return;
+  }
+#endif
+  tile_pieces(cols == VF ? tile_thin : tile_thin_part, a, b, ldb, c, ldc, rows,
+              cols, accumulate, THIN_MR);
 }
 
 /* `steps` products onto each c[j]. */
