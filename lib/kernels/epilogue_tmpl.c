@@ -135,13 +135,52 @@ INLINE void fetch_columns(float *dst, const struct plane *s, ptrdiff_t y,
                fetch(s, y, x + (ptrdiff_t)i, c, n, 0), n);
 }
 
+/* Pairs of pixels of row y from the even column x on, which share a window;
+ * returns how many pixels that were. */
+INLINE size_t fetch_pairs(float *dst, const struct plane *s, size_t y, size_t x,
+                          size_t count, size_t c, const size_t n) {
+  size_t channels = s->channels, pooled = s->width / 2;
+  size_t pairs = count / 2, at = (y / 2 * pooled + x / 2) * channels + c;
+  vi left = (int32_t)(y & 1) * 2 - (vi){0}, right = left + 1;
+  if (pairs > pooled - x / 2)
+    pairs = pooled - x / 2;
+  for (size_t i = 0; i < pairs; i++, at += channels) {
+    vf v = load_upto(s->x + at, n);
+    vi won = load_bytes(s->won + at, n);
+    float *to = dst + 2 * i * channels + c;
+    store_upto(to, vselect(won == left, v, (vf){0}), n);
+    store_upto(to + channels, vselect(won == right, v, (vf){0}), n);
+  }
+  return 2 * pairs;
+}
+
+/* n <= VF channels of a row: what comes before a window, windows, the rest. */
+INLINE void fetch_channels(float *dst, const struct plane *s, ptrdiff_t y,
+                           ptrdiff_t x, size_t count, size_t c,
+                           const size_t n) {
+  size_t done = 0, before = x < 0 ? (size_t)-x : (size_t)(x & 1);
+  if (s->won != NULL && y >= 0 && (size_t)y / 2 < s->height / 2 &&
+      before < count) {
+    fetch_columns(dst, s, y, x, before, c, n);
+    x += (ptrdiff_t)before;
+    done = before;
+    if ((size_t)x / 2 < s->width / 2) {
+      size_t pairs = fetch_pairs(dst + done * s->channels, s, (size_t)y,
+                                 (size_t)x, count - done, c, n);
+      done += pairs;
+      x += (ptrdiff_t)pairs;
+    }
+  }
+  fetch_columns(dst + done * s->channels, s, y, x, count - done, c, n);
+}
+
 static void fetch_row(float *dst, const struct plane *s, ptrdiff_t y,
                       ptrdiff_t x, size_t count) {
   size_t c = 0;
   for (; c + VF <= s->channels; c += VF)
-    fetch_columns(dst, s, y, x, count, c, VF);
+    fetch_channels(dst, s, y, x, count, c, VF);
   if (c < s->channels)
-    fetch_columns(dst, s, y, x, count, c, s->channels - c);
+    fetch_channels(dst, s, y, x, count, c, s->channels - c);
 }
 
 static void mask_lost(float *dy, const uint8_t *won, size_t count) {

@@ -26,13 +26,13 @@ INLINE vf fma_s(vf x, float s, vf y) { return vfma(x, splat(s), y); }
 /* ---- Along one axis ------------------------------------------------------ */
 
 INLINE void image_1d(vf o[6], const vf d[6]) {
-  vf even_b = fma_s(d[2], -pb2, d[4]), odd_b = fma_s(d[1], -pb2, d[3]);
-  vf even_a = fma_s(d[2], -pa2, d[4]), odd_a = fma_s(d[1], -pa2, d[3]);
+  vf even_b = fma_s(d[2], -pb2, d[4]), odd_b = fma_s(d[1], -pb2, d[3]) * pa;
+  vf even_a = fma_s(d[2], -pa2, d[4]), odd_a = fma_s(d[1], -pa2, d[3]) * pb;
   o[0] = fma_s(d[0], pa2b2, fma_s(d[2], -psum, d[4]));
-  o[1] = fma_s(odd_b, pa, even_b);
-  o[2] = fma_s(odd_b, -pa, even_b);
-  o[3] = fma_s(odd_a, pb, even_a);
-  o[4] = fma_s(odd_a, -pb, even_a);
+  o[1] = even_b + odd_b;
+  o[2] = even_b - odd_b;
+  o[3] = even_a + odd_a;
+  o[4] = even_a - odd_a;
   o[5] = fma_s(d[1], pa2b2, fma_s(d[3], -psum, d[5]));
 }
 
@@ -46,13 +46,13 @@ INLINE void output_1d(vf o[4], const vf m[6]) {
 }
 
 INLINE void gradient_1d(vf o[6], const vf y[4]) {
-  vf even_a = fma_s(y[2], pa2, y[0]), odd_a = fma_s(y[3], pa2, y[1]);
-  vf even_b = fma_s(y[2], pb2, y[0]), odd_b = fma_s(y[3], pb2, y[1]);
+  vf even_a = fma_s(y[2], pa2, y[0]), odd_a = fma_s(y[3], pa2, y[1]) * pa;
+  vf even_b = fma_s(y[2], pb2, y[0]), odd_b = fma_s(y[3], pb2, y[1]) * pb;
   o[0] = y[0];
-  o[1] = fma_s(odd_a, pa, even_a);
-  o[2] = fma_s(odd_a, -pa, even_a);
-  o[3] = fma_s(odd_b, pb, even_b);
-  o[4] = fma_s(odd_b, -pb, even_b);
+  o[1] = even_a + odd_a;
+  o[2] = even_a - odd_a;
+  o[3] = even_b + odd_b;
+  o[4] = even_b - odd_b;
   o[5] = y[3];
 }
 

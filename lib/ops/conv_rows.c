@@ -356,6 +356,9 @@ void imgrec__rows_forward(const struct conv *c) {
  * the chunks of a slab are added in order, the slabs in a tree.  All of it
  * follows from the shape and the batch alone. */
 enum { CHUNK_PIXELS = 1024, MOST_SLABS = 32 };
+/* Of dy in a strip: it is read once for each row of the kernel, from the
+ * nearest cache. */
+enum { STRIP_FLOATS = 6144 };
 #define SLABS_FLOATS ((size_t)8 << 20)
 
 struct slabs {
@@ -368,12 +371,14 @@ static size_t gradient_floats(const struct rows *r, size_t strip) {
   return copy_floats(r, strip) + strip * r->width * r->conv->out.channels;
 }
 
-/* The strip is as high as a chunk and the workspace allow. */
+/* The strip is as high as a chunk and the caches allow. */
 static struct slabs slabs_of(const struct conv *c) {
   struct slabs s = {.rows = rows_of(c)};
   struct rows *r = &s.rows;
   r->height = c->out.height;
-  r->strip = min_size(max_size(CHUNK_PIXELS / r->width, 1), r->height);
+  size_t high = STRIP_FLOATS / (r->width * c->out.channels);
+  high = min_size(high, CHUNK_PIXELS / r->width);
+  r->strip = min_size(max_size(high, 1), r->height);
   while (r->strip > 1 && gradient_floats(r, r->strip) > WORKSPACE_FLOATS)
     r->strip /= 2;
   r->strips = ceil_div(r->height, r->strip);

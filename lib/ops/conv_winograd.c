@@ -4,14 +4,34 @@
  * products of matrices over a block of T tiles of 4 x 4 outputs:
  *   forward: M[p] (T x O) = V[p] (T x C) U[p] (C x O), p = 0 .. 35
  *   by the weights: dU[p] (C x O) += V[p]' (C x T) dM[p] (T x O)
- * A block's V and M stay in its worker's second-level cache. */
+ * A block's V and M stay in its worker's second-level cache: tile by tile, and
+ * in each its 36 points. */
 #include "op.h"
 
 #include <string.h>
 
-enum { TILE = 4, POINTS = 36, BLOCK_O = 64, MOST_TILES = 24 };
+enum { TILE = 4, POINTS = 36, BLOCK_O = 64, MOST_TILES = 36 };
 
 #define WORKSPACE_FLOATS (IMGREC__WORKSPACE / sizeof(float))
+
+/* Where the numbers of a block of tiles lie: `point` floats from point to
+ * point, `tile` from tile to tile, both an odd number of cache lines, so that
+ * they do not all fall into the same few sets of a cache. */
+struct block_layout {
+  size_t point, tile;
+};
+
+static size_t spread(size_t floats) {
+  enum { LINE = IMGREC__ALIGN / sizeof(float) };
+  return (ceil_div(floats, LINE) | 1) * LINE;
+}
+
+static struct block_layout layout_of(size_t channels) {
+  struct block_layout l;
+  l.point = spread(channels);
+  l.tile = spread(POINTS * l.point);
+  return l;
+}
 
 /* Tiles of the whole batch, image by image, row by row. */
 struct tiling {
@@ -80,6 +100,7 @@ struct forward {
   const struct conv *conv;
   const struct kernels *kernels;
   struct tiling tiling;
+  struct block_layout v, m;
   size_t block, columns; /* tiles, and outputs, at a time */
 };
 
@@ -120,31 +141,31 @@ static struct spot spot_of(const struct tiling *t, size_t tile) {
   return s;
 }
 
-/* V of tiles [first, first + count): POINTS planes of count x C. */
+/* V of tiles [first, first + count). */
 static void transform_images(const struct conv *c, const struct tiling *t,
-                             size_t first, size_t count, float *v) {
-  size_t channels = c->x.channels;
+                             const struct block_layout *l, size_t first,
+                             size_t count, float *v) {
   for (size_t i = 0; i < count; i++) {
     const struct spot s = spot_of(t, first + i);
     const struct plane x = image_plane(&c->x, s.image);
-    c->context->kernels->winograd_image(v + i * channels, count * channels, &x,
+    c->context->kernels->winograd_image(v + i * l->tile, l->point, &x,
                                         (ptrdiff_t)s.y - c->pad[0],
                                         (ptrdiff_t)s.x - c->pad[1]);
   }
 }
 
-/* M of outputs [o, o + columns): POINTS planes of count x columns. */
+/* M of outputs [o, o + columns). */
 static void multiply(const struct forward *f, const float *v, size_t count,
                      size_t o, size_t columns, float *m) {
   size_t channels = f->conv->x.channels, nr = (size_t)f->kernels->nr;
   size_t panels = panel_count(f->conv);
   for (size_t p = 0; p < POINTS; p++)
     for (size_t j = 0; j < columns; j += nr) {
-      const struct left a = {
-          v + p * count * channels, channels, 1, channels, {1, 1}, {0, 0}};
+      const struct left a = {v + p * f->v.point, f->v.tile, 1,
+                             channels,           {1, 1},    {0, 0}};
       const float *u = f->conv->w + (p * panels + (o + j) / nr) * channels * nr;
-      f->kernels->gemm_tile(&a, u, nr, m + p * count * columns + j, columns,
-                            count, min_size(nr, columns - j), 0);
+      f->kernels->gemm_tile(&a, u, nr, m + p * f->m.point + j, f->m.tile, count,
+                            min_size(nr, columns - j), 0);
     }
 }
 
@@ -154,25 +175,28 @@ static void forward_task(void *arg, int i, int worker) {
   size_t first = (size_t)i * f->block;
   size_t count = min_size(f->block, f->tiling.total - first);
   float *v = imgrec__workspace(c->context, worker);
-  float *m = v + POINTS * count * c->x.channels;
-  transform_images(c, &f->tiling, first, count, v);
+  float *m = v + count * f->v.tile;
+  transform_images(c, &f->tiling, &f->v, first, count, v);
   for (size_t o = 0; o < c->out.channels; o += f->columns) {
     size_t columns = min_size(f->columns, c->out.channels - o);
     multiply(f, v, count, o, columns, m);
     for (size_t t = 0; t < count; t++) {
       const struct spot s = spot_of(&f->tiling, first + t);
       const struct output out = image_output(&c->out, s.image);
-      f->kernels->winograd_output(&out, m + t * columns, count * columns, s.y,
-                                  s.x, o, columns);
+      f->kernels->winograd_output(&out, m + t * f->m.tile, f->m.point, s.y, s.x,
+                                  o, columns);
     }
   }
 }
 
 void imgrec__winograd_forward(const struct conv *c) {
-  struct forward f = {c, c->context->kernels, tiling_of(c), 0, 0};
+  struct forward f = {.conv = c, .kernels = c->context->kernels};
   size_t threads = (size_t)c->context->threads;
+  f.tiling = tiling_of(c);
   f.columns = min_size(c->out.channels, BLOCK_O);
-  f.block = WORKSPACE_FLOATS / (POINTS * (c->x.channels + f.columns));
+  f.v = layout_of(c->x.channels);
+  f.m = layout_of(f.columns);
+  f.block = WORKSPACE_FLOATS / (f.v.tile + f.m.tile);
   f.block = min_size(f.block, MOST_TILES);
   while (f.block > 6 && f.tiling.total < 3 * threads * f.block)
     f.block /= 2;
@@ -191,6 +215,7 @@ struct slabs {
   const struct conv_gradient *gradient;
   const struct kernels *kernels;
   struct tiling tiling;
+  struct block_layout v, m;
   size_t count, floats; /* slabs, and what one has */
   size_t block;
 };
@@ -206,7 +231,9 @@ static struct slabs slabs_of(const struct conv *c) {
   s.floats = POINTS * c->x.channels * c->out.channels;
   s.count = min_size(s.tiling.total / SLAB_TILES, MOST_SLABS);
   s.count = max_size(min_size(s.count, SLABS_FLOATS / s.floats), 1);
-  s.block = WORKSPACE_FLOATS / (POINTS * (c->x.channels + c->out.channels));
+  s.v = layout_of(c->x.channels);
+  s.m = layout_of(c->out.channels);
+  s.block = min_size(WORKSPACE_FLOATS / (s.v.tile + s.m.tile), MOST_TILES);
   return s;
 }
 
@@ -217,11 +244,10 @@ size_t imgrec__winograd_gradient_scratch(const struct conv *c) {
 
 static void transform_gradients(const struct slabs *s, size_t first,
                                 size_t count, float *m) {
-  size_t channels = s->gradient->dy->channels;
   for (size_t i = 0; i < count; i++) {
     const struct spot at = spot_of(&s->tiling, first + i);
     const struct plane dy = image_plane(s->gradient->dy, at.image);
-    s->kernels->winograd_gradient(m + i * channels, count * channels, &dy,
+    s->kernels->winograd_gradient(m + i * s->m.tile, s->m.point, &dy,
                                   (ptrdiff_t)at.y, (ptrdiff_t)at.x);
   }
 }
@@ -232,10 +258,12 @@ static void add_products(const struct slabs *s, const float *v, const float *m,
   size_t c = s->gradient->conv->x.channels, o = s->gradient->dy->channels;
   size_t nr = (size_t)s->kernels->nr;
   for (size_t p = 0; p < POINTS; p++) {
-    const struct left a = {v + p * count * c, 1, c, count, {1, 1}, {0, 0}};
+    const struct left a = {
+        v + p * s->v.point, 1, s->v.tile, count, {1, 1}, {0, 0}};
     for (size_t j = 0; j < o; j += nr)
-      s->kernels->gemm_tile(&a, m + p * count * o + j, o, du + p * c * o + j, o,
-                            c, min_size(nr, o - j), accumulate);
+      s->kernels->gemm_tile(&a, m + p * s->m.point + j, s->m.tile,
+                            du + p * c * o + j, o, c, min_size(nr, o - j),
+                            accumulate);
   }
 }
 
@@ -244,14 +272,14 @@ static void slab_task(void *arg, int i, int worker) {
   const struct conv *c = s->gradient->conv;
   size_t first = (size_t)i * s->tiling.total / s->count;
   size_t end = ((size_t)i + 1) * s->tiling.total / s->count;
+  float *du = s->gradient->scratch + (size_t)i * s->floats;
   float *v = imgrec__workspace(c->context, worker);
-  float *m = v + POINTS * s->block * c->x.channels;
+  float *m = v + s->block * s->v.tile;
   for (size_t at = first; at < end; at += s->block) {
     size_t count = min_size(s->block, end - at);
-    transform_images(c, &s->tiling, at, count, v);
+    transform_images(c, &s->tiling, &s->v, at, count, v);
     transform_gradients(s, at, count, m);
-    add_products(s, v, m, count, s->gradient->scratch + (size_t)i * s->floats,
-                 at > first);
+    add_products(s, v, m, count, du, at > first);
   }
 }
 
