@@ -7,12 +7,13 @@
 /* The epilogue of n <= VF channels. */
 struct finish {
   vf scale, shift;
-  int scaled, shifted, relu;
+  int scaled, shifted, relu, relu6;
 };
 
 INLINE struct finish finish_of(const struct epilogue *e, size_t c,
                                const size_t n) {
-  struct finish f = {{0}, {0}, e->scale != NULL, e->shift != NULL, e->relu};
+  struct finish f = {{0},     {0},     e->scale != NULL, e->shift != NULL,
+                     e->relu, e->relu6};
   if (f.scaled)
     f.scale = load_upto(e->scale + c, n);
   if (f.shifted)
@@ -25,7 +26,9 @@ INLINE vf finish(const struct finish *f, vf x) {
     x = vfma(x, f->scale, f->shift);
   else if (f->shifted)
     x = x + f->shift;
-  return f->relu ? vmax(x, (vf){0}) : x;
+  if (f->relu || f->relu6)
+    x = vmax(x, (vf){0});
+  return f->relu6 ? vmin(x, splat(6.0f)) : x;
 }
 
 INLINE void finish_columns(float *y, size_t row, const struct finish *f,

@@ -44,7 +44,7 @@ struct left {
  *   y = relu(fma(x, scale[c], shift[c])), x + shift[c] without a scale. */
 struct epilogue {
   const float *scale, *shift; /* a number a channel, or NULL */
-  int relu;
+  int relu, relu6;            /* one of them, or none */
 };
 
 /* height x width x channels numbers of one image.  Plain ones lie in x.  With

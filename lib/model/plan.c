@@ -58,8 +58,11 @@ static void later(int *step, int other) {
 
 /* ---- Chains -------------------------------------------------------------- */
 
-static int is_relu(const struct node *n) {
-  return n->op == &imgrec__op_activation[ACT_RELU];
+static int is_taken_activation(const struct node *n, unsigned takes) {
+  return (n->op == &imgrec__op_activation[ACT_RELU] &&
+          (takes & OP_TAKES_RELU)) ||
+         (n->op == &imgrec__op_activation[ACT_RELU6] &&
+          (takes & OP_TAKES_RELU6));
 }
 
 static int is_pool2(const struct node *n) {
@@ -81,7 +84,7 @@ static int take(struct place *place, unsigned takes, const struct node *n,
     place->pool = j;
   } else if (place->act != PLAN_NONE) {
     return 0;
-  } else if (is_relu(n) && (takes & OP_TAKES_RELU)) {
+  } else if (is_taken_activation(n, takes)) {
     place->act = j;
   } else if (n->op == &imgrec__op_batch_norm && (takes & OP_TAKES_BN) &&
              place->bn == PLAN_NONE) {
@@ -154,17 +157,18 @@ static int occurrences(const struct node *n, int input) {
 /* Whether node i may write over its first input. */
 static int in_place(const struct planner *p, int i) {
   const struct node *n = &p->graph->nodes[i];
+  const struct place *place = &p->plan->places[i];
   int x = n->inputs[0];
-  return (n->op->flags(n) & OP_IN_PLACE) && x != 0 && occurrences(n, x) == 1 &&
-         p->last_use[x] == i;
+  return (n->op->flags(n) & OP_IN_PLACE) && place->pool == PLAN_NONE &&
+         x != 0 && occurrences(n, x) == 1 && p->last_use[x] == i;
 }
 
 static void place_values(struct planner *p) {
   for (int i = 1; i < p->nodes; i = next_head(p, i)) {
     int last = p->plan->places[i].last;
-    if (last == i && in_place(p, i)) {
-      p->value[i] = p->value[p->graph->nodes[i].inputs[0]];
-      extend(p, p->value[i], p->last_use[i]);
+    if (in_place(p, i)) {
+      p->value[last] = p->value[p->graph->nodes[i].inputs[0]];
+      extend(p, p->value[last], p->last_use[last]);
     } else {
       p->value[last] =
           add_storage(p, value_floats(p, last), i, p->last_use[last]);

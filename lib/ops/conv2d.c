@@ -83,7 +83,8 @@ static unsigned conv_flags(const struct node *n) {
 
 static unsigned conv_takes(const struct node *n, int training) {
   struct conv c = conv_of(n, 1);
-  unsigned takes = OP_TAKES_RELU | (training ? 0 : OP_TAKES_BN);
+  unsigned takes =
+      OP_TAKES_RELU | (training ? 0 : OP_TAKES_BN | OP_TAKES_RELU6);
   if (way_of(&c) == WAY_PATCHES)
     return 0;
   c.out.pool = 1;
@@ -158,7 +159,8 @@ static struct conv forward_conv(const struct run *r) {
   c.out.y = r->y;
   c.out.won = r->won;
   c.out.pool = r->pool != NULL;
-  c.out.epilogue.relu = r->act != NULL;
+  c.out.epilogue.relu = r->act && r->act->activation == ACT_RELU;
+  c.out.epilogue.relu6 = r->act && r->act->activation == ACT_RELU6;
   if (r->bn) {
     c.out.epilogue.scale = r->prepared + prepared_weights(&c);
     c.out.epilogue.shift = c.out.epilogue.scale + c.out.channels;

@@ -36,12 +36,21 @@ static unsigned add_flags(const struct node *n) {
   return OP_IN_PLACE;
 }
 
+/* A ReLU of any kind behind it, at inference. */
+static unsigned add_takes(const struct node *n, int training) {
+  (void)n;
+  return training ? 0 : OP_TAKES_RELU | OP_TAKES_RELU6;
+}
+
 static void add_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   const struct kernels *k = r->context->kernels;
-  k->add(r->y + begin, r->x[0] + begin, r->x[1] + begin, end - begin);
+  float *y = r->y + begin;
+  k->add(y, r->x[0] + begin, r->x[1] + begin, end - begin);
   for (int i = 2; i < r->node->input_count; i++)
-    k->add(r->y + begin, r->y + begin, r->x[i] + begin, end - begin);
+    k->add(y, y, r->x[i] + begin, end - begin);
+  if (r->act)
+    k->activate[r->act->activation](y, y, r->act->alpha, end - begin);
 }
 
 static void add_forward(const struct run *r) {
@@ -67,7 +76,8 @@ const struct op imgrec__op_add = {.type = "add",
                                   .setup = equal_setup,
                                   .flags = add_flags,
                                   .forward = add_forward,
-                                  .backward = add_backward};
+                                  .backward = add_backward,
+                                  .takes = add_takes};
 
 /* ---- mul: y = x_0 x_1;  dx_0 = dy x_1, dx_1 = dy x_0 --------------------- */
 

@@ -91,9 +91,14 @@ struct run {
   uint64_t seed, step; /* of dropout */
 };
 
-/* What an operator can do along with its own work.  OP_TAKES_BN: at inference
- * only, where it is a scale and a shift. */
-enum { OP_TAKES_BN = 1, OP_TAKES_RELU = 2, OP_TAKES_POOL = 4 };
+/* What an operator can do along with its own work.  OP_TAKES_BN and
+ * OP_TAKES_RELU6: at inference only. */
+enum {
+  OP_TAKES_BN = 1,
+  OP_TAKES_RELU = 2,
+  OP_TAKES_RELU6 = 4,
+  OP_TAKES_POOL = 8 /* 2 x 2 max pooling */
+};
 
 enum {
   OP_IN_PLACE = 1, /* y may be x[0], and dx[0] may be dy */
