@@ -5,9 +5,10 @@
  *   y[n][oy][ox][o] = b[o] + sum over ky, kx, c of w[ky][kx][c][o] *
  *     x[n][oy * stride + ky * dilation - pad][ox ...][g(o) * C/G + c]
  *
- * Three ways to compute it and its gradients, chosen by the shape of one image:
- * conv_winograd.c, conv_rows.c, conv_patches.c.  With a stride of 1 the
- * gradient by the input is a convolution of dy with the weights turned round.
+ * Three ways to compute it and its gradient by the weights, chosen by the shape
+ * of one image: conv_winograd.c, conv_rows.c, conv_patches.c.  The gradient by
+ * the input is a convolution of dy with the weights turned round, or else
+ * conv_scatter.c.
  * At inference a batch norm, and always ReLU and a 2 x 2 max pooling that
  * follow, are done along. */
 #include "op.h"
@@ -89,8 +90,8 @@ static unsigned conv_takes(const struct node *n, int training) {
     return 0;
   c.out.pool = 1;
   /* its gradient is read as it lies behind the pooling */
-  if (imgrec__rows_fits(&c) && (!training || gradient_way(&c) != WAY_PATCHES) &&
-      n->stride[0] * n->stride[1] == 1)
+  if (imgrec__rows_fits(&c) && (!training || (gradient_way(&c) != WAY_PATCHES &&
+                                              imgrec__scatter_fits(&c))))
     takes |= OP_TAKES_POOL;
   return takes;
 }
@@ -202,9 +203,14 @@ static struct conv turned_conv(const struct node *n, size_t batch) {
   return c;
 }
 
+/* Whether that is quicker than the taps one by one: not with a stride, and not
+ * where padding makes up much of dx, unless by Winograd. */
 static int can_turn(const struct node *n) {
   const struct conv c = turned_conv(n, 1);
-  return n->stride[0] * n->stride[1] == 1 && way_of(&c) != WAY_PATCHES;
+  size_t in = shape_pixels(&n->in[0]), out = shape_pixels(&n->out);
+  if (n->stride[0] * n->stride[1] != 1 || way_of(&c) == WAY_PATCHES)
+    return 0;
+  return way_of(&c) == WAY_WINOGRAD || 4 * in <= 5 * out || n->out.c < 16;
 }
 
 struct turn {
@@ -229,9 +235,10 @@ static void turn_range(const void *arg, size_t begin, size_t end) {
 }
 
 static size_t input_gradient_scratch(const struct node *n, size_t batch) {
-  const struct conv c = turned_conv(n, batch);
-  size_t weights = n->params[0].count;
-  return weights + (can_turn(n) ? prepared_weights(&c) : 0);
+  const struct conv c = conv_of(n, batch), turned = turned_conv(n, batch);
+  if (!can_turn(n))
+    return imgrec__scatter_prepared(&c);
+  return n->params[0].count + prepared_weights(&turned);
 }
 
 static void input_gradient(const struct run *r, const struct plane *dy) {
@@ -239,8 +246,7 @@ static void input_gradient(const struct run *r, const struct plane *dy) {
   if (!can_turn(n)) {
     struct conv c = conv_of(n, r->batch);
     c.context = r->context;
-    c.w = n->params[0].data;
-    imgrec__patches_input_gradient(&c, dy->x, r->dx[0], r->scratch);
+    imgrec__scatter_gradient(&c, dy, n->params[0].data, r->dx[0], r->scratch);
     return;
   }
   struct conv c = turned_conv(n, r->batch);

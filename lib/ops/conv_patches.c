@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolutions as products with the matrix P of patches (im2col.c), a group
  * each, for what the quicker ways do not take:
- *   y = P w;   dw = P' dy, the rows cut into chunks;   by the input, with P of
- *   dy in the adjoint form and w' the weights as KH x KW x O/G x C/G: dx = P w'
- */
+ *   y = P w;   dw = P' dy, the rows cut into chunks. */
 #include "op.h"
-
-#include <string.h>
 
 struct sizes {
   size_t cg, og, taps, k; /* of a group; k: of a patch */
-  size_t in_rows, out_rows;
+  size_t out_rows;
 };
 
 static struct sizes sizes_of(const struct conv *c) {
@@ -19,7 +15,6 @@ static struct sizes sizes_of(const struct conv *c) {
   s.og = c->out.channels / c->groups;
   s.taps = (size_t)(c->kernel[0] * c->kernel[1]);
   s.k = s.taps * s.cg;
-  s.in_rows = c->batch * c->x.height * c->x.width;
   s.out_rows = c->batch * c->out.height * c->out.width;
   return s;
 }
@@ -58,54 +53,6 @@ void imgrec__patches_forward(const struct conv *c, const float *bias) {
     job.c = c->out.y + g * s.og;
     job.ldc = c->out.channels;
     job.bias = bias ? bias + g * s.og : NULL;
-    imgrec__gemm(c->context, &job);
-  }
-}
-
-/* ---- By the input -------------------------------------------------------- */
-
-struct turn {
-  const struct sizes *sizes;
-  size_t filters;
-  const float *w;
-  float *out; /* group x tap x O/G x C/G */
-};
-
-static void turn_range(const void *arg, size_t begin, size_t end) {
-  const struct turn *t = arg;
-  const struct sizes *s = t->sizes;
-  for (size_t i = begin; i < end; i++) {
-    size_t g = i / s->taps, tap = i % s->taps;
-    const float *w = t->w + tap * s->cg * t->filters + g * s->og;
-    float *out = t->out + i * s->og * s->cg;
-    for (size_t o = 0; o < s->og; o++)
-      for (size_t c = 0; c < s->cg; c++)
-        out[o * s->cg + c] = w[c * t->filters + o];
-  }
-}
-
-/* dx (as c->x lies) from dy (as c->out lies); scratch: the weights' size. */
-void imgrec__patches_input_gradient(const struct conv *c, const float *dy,
-                                    float *dx, float *scratch) {
-  const struct sizes s = sizes_of(c);
-  const struct turn t = {&s, c->out.channels, c->w, scratch};
-  imgrec__parallel_range(c->context, c->groups * s.taps, 1, turn_range, &t);
-  for (size_t g = 0; g < c->groups; g++) {
-    struct patches p = patches_of(c, g);
-    p.x = dy;
-    p.height = c->out.height;
-    p.width = c->out.width;
-    p.pixel = c->out.channels;
-    p.channels = s.og;
-    p.c0 = g * s.og;
-    p.out_height = c->x.height;
-    p.out_width = c->x.width;
-    p.adjoint = 1;
-    struct gemm job = {.m = s.in_rows, .n = s.cg, .k = s.taps * s.og};
-    job.a = patch_matrix(&p);
-    job.b = matrix_of(scratch + g * s.taps * s.og * s.cg, s.cg, 1);
-    job.c = dx + g * s.cg;
-    job.ldc = c->x.channels;
     imgrec__gemm(c->context, &job);
   }
 }

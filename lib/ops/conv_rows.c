@@ -134,16 +134,6 @@ static const float *image_of(const struct plane *p, size_t image) {
   return p->x + image * p->height * p->width * p->channels;
 }
 
-static struct plane plane_of(const struct plane *first, size_t image) {
-  struct plane p = *first;
-  size_t pixels =
-      p.won != NULL ? (p.height / 2) * (p.width / 2) : p.height * p.width;
-  p.x += image * pixels * p.channels;
-  if (p.won != NULL)
-    p.won += image * pixels * p.channels;
-  return p;
-}
-
 /* n pixels of a plain row from column x on, zeros where there are none. */
 static void copy_row(float *dst, const struct plane *p, ptrdiff_t y,
                      ptrdiff_t x, size_t n) {
@@ -183,7 +173,7 @@ static const float *strip_of_x(const struct rows *r, size_t image, size_t row,
   if (r->flat)
     return c->x.x + row * *step;
   if (r->copy || above || below) {
-    const struct plane p = plane_of(&c->x, image);
+    const struct plane p = imgrec__plane_of(&c->x, image);
     copy_strip(buffer, r, &p, y, count);
     return buffer;
   }
@@ -407,7 +397,7 @@ static const float *strip_of_dy(const struct slabs *s, size_t image, size_t row,
   size_t step = dy->width * dy->channels;
   if (dy->won == NULL)
     return image_of(dy, image) + row * step;
-  const struct plane p = plane_of(dy, image);
+  const struct plane p = imgrec__plane_of(dy, image);
   for (size_t i = 0; i < n; i++)
     s->rows.kernels->fetch_row(buffer + i * step, &p, (ptrdiff_t)(row + i), 0,
                                dy->width);

@@ -104,18 +104,6 @@ struct forward {
   size_t block, columns; /* tiles, and outputs, at a time */
 };
 
-static struct plane image_plane(const struct plane *first, size_t image) {
-  struct plane p = *first;
-  size_t height = p.height, width = p.width;
-  if (p.won != NULL) {
-    height /= 2;
-    width /= 2;
-    p.won += image * height * width * p.channels;
-  }
-  p.x += image * height * width * p.channels;
-  return p;
-}
-
 static struct output image_output(const struct output *first, size_t image) {
   struct output out = *first;
   size_t height = out.height, width = out.width;
@@ -147,7 +135,7 @@ static void transform_images(const struct conv *c, const struct tiling *t,
                              size_t count, float *v) {
   for (size_t i = 0; i < count; i++) {
     const struct spot s = spot_of(t, first + i);
-    const struct plane x = image_plane(&c->x, s.image);
+    const struct plane x = imgrec__plane_of(&c->x, s.image);
     c->context->kernels->winograd_image(v + i * l->tile, l->point, &x,
                                         (ptrdiff_t)s.y - c->pad[0],
                                         (ptrdiff_t)s.x - c->pad[1]);
@@ -246,7 +234,7 @@ static void transform_gradients(const struct slabs *s, size_t first,
                                 size_t count, float *m) {
   for (size_t i = 0; i < count; i++) {
     const struct spot at = spot_of(&s->tiling, first + i);
-    const struct plane dy = image_plane(s->gradient->dy, at.image);
+    const struct plane dy = imgrec__plane_of(s->gradient->dy, at.image);
     s->kernels->winograd_gradient(m + i * s->m.tile, s->m.point, &dy,
                                   (ptrdiff_t)at.y, (ptrdiff_t)at.x);
   }

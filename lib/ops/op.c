@@ -81,6 +81,18 @@ int imgrec__window_setup(struct node *n, struct error *e) {
   return IMGREC_OK;
 }
 
+struct plane imgrec__plane_of(const struct plane *first, size_t image) {
+  struct plane p = *first;
+  size_t height = p.height, width = p.width;
+  if (p.won != NULL) {
+    height /= 2;
+    width /= 2;
+    p.won += image * height * width * p.channels;
+  }
+  p.x += image * height * width * p.channels;
+  return p;
+}
+
 struct range {
   imgrec__range_fn fn;
   const void *arg;

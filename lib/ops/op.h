@@ -163,6 +163,9 @@ struct conv_gradient {
   int accumulate;
 };
 
+/* The plane of image number `image`, the first being `first`. */
+struct plane imgrec__plane_of(const struct plane *first, size_t image);
+
 /* conv_rows.c: rows of pixels times panels, for any convolution. */
 int imgrec__rows_fits(const struct conv *c);
 size_t imgrec__rows_prepared(const struct conv *c);
@@ -181,11 +184,16 @@ int imgrec__winograd_gradient_fits(const struct conv *c);
 size_t imgrec__winograd_gradient_scratch(const struct conv *c);
 void imgrec__winograd_gradient(const struct conv_gradient *g);
 
+/* conv_scatter.c: the gradient by the input, dx as c->x lies; w as the layer
+ * has it, prepared: room for it; a dy behind a pooling has to fit. */
+int imgrec__scatter_fits(const struct conv *c);
+size_t imgrec__scatter_prepared(const struct conv *c);
+void imgrec__scatter_gradient(const struct conv *c, const struct plane *dy,
+                              const float *w, float *dx, float *prepared);
+
 /* conv_patches.c: anything, slowly; without an epilogue but for a bias, and
- * with gradients that are plain. */
+ * from a dy that is plain. */
 void imgrec__patches_forward(const struct conv *c, const float *bias);
-void imgrec__patches_input_gradient(const struct conv *c, const float *dy,
-                                    float *dx, float *scratch);
 size_t imgrec__patches_gradient_scratch(const struct conv *c);
 void imgrec__patches_gradient(const struct conv_gradient *g);
 
