@@ -28,6 +28,15 @@ struct worker {
 #define QUIT    ((uint64_t)1 << 18)
 #define INSIDE  (OPEN - 1)
 
+/* A worker's part of a region's tasks, of which it takes the first that nobody
+ * has claimed.  Whoever is done goes on with the others'.  So the same worker
+ * has the same part of every array, as long as none is held up, and finds it in
+ * its own caches. */
+struct share {
+  _Alignas(IMGREC__ALIGN) atomic_size_t next;
+  size_t end;
+};
+
 struct pool {
   struct allocator *allocator;
   imgrec_parallel_fn parallel;
@@ -35,10 +44,10 @@ struct pool {
   int threads; /* as asked for: worker numbers are below this */
   int started; /* workers that exist; may be fewer where the system refused */
   struct worker *workers;
+  struct share *shares; /* of the calling thread, then of the workers */
 
   imgrec_task_fn task;
   void *arg;
-  size_t count;
 
   /* Only who sleeps or wakes needs the lock. */
   pthread_mutex_t lock;
@@ -46,7 +55,6 @@ struct pool {
   atomic_int sleeping; /* workers waiting for `opened` */
 
   _Alignas(IMGREC__ALIGN) _Atomic uint64_t state;
-  _Alignas(IMGREC__ALIGN) atomic_size_t next; /* the first unclaimed task */
 };
 
 static void pause_cpu(void) {
@@ -57,15 +65,21 @@ static void pause_cpu(void) {
 #endif
 }
 
+static void run_share(struct pool *p, struct share *share, int worker) {
+  while (atomic_load_explicit(&share->next, memory_order_relaxed) <
+         share->end) {
+    size_t i = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
+    if (i < share->end)
+      p->task(p->arg, (int)i, worker);
+  }
+}
+
 /* Claims tasks until there is none left. */
 static void run_tasks(struct pool *p, int worker) {
   uint64_t state = imgrec__fp_enter();
-  for (;;) {
-    size_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-    if (i >= p->count)
-      break;
-    p->task(p->arg, (int)i, worker);
-  }
+  int shares = p->started + 1;
+  for (int i = 0; i < shares; i++)
+    run_share(p, &p->shares[(worker + i) % shares], worker);
   imgrec__fp_leave(state);
 }
 
@@ -143,10 +157,14 @@ static void next_turn(struct pool *p, uint64_t flag) {
 
 static void open_region(struct pool *p, size_t count, imgrec_task_fn task,
                         void *arg) {
+  size_t shares = (size_t)p->started + 1;
   p->task = task;
   p->arg = arg;
-  p->count = count;
-  atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+  for (size_t i = 0; i < shares; i++) {
+    atomic_store_explicit(&p->shares[i].next, i * count / shares,
+                          memory_order_relaxed);
+    p->shares[i].end = (i + 1) * count / shares;
+  }
   next_turn(p, OPEN);
 }
 
@@ -250,8 +268,10 @@ int imgrec__pool_create(struct pool **out, struct allocator *a, int threads,
   p->parallel = parallel;
   p->parallel_user = parallel_user;
   p->workers = imgrec__alloc_array(a, (size_t)threads, sizeof *p->workers);
-  if (p->workers == NULL || !init_locks(p)) {
+  p->shares = imgrec__alloc_array(a, (size_t)threads, sizeof *p->shares);
+  if (p->workers == NULL || p->shares == NULL || !init_locks(p)) {
     imgrec__free(a, p->workers);
+    imgrec__free(a, p->shares);
     imgrec__free(a, p);
     return IMGREC_ERR_MEMORY;
   }
@@ -271,6 +291,7 @@ void imgrec__pool_destroy(struct pool *p) {
   pthread_cond_destroy(&p->opened);
   pthread_mutex_destroy(&p->lock);
   imgrec__free(p->allocator, p->workers);
+  imgrec__free(p->allocator, p->shares);
   imgrec__free(p->allocator, p);
 }
 
