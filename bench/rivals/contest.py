@@ -35,7 +35,9 @@ CONTESTANTS = {
     "OpenVINO": ("openvino", ["throughput", "latency"], []),
     "ncnn": ("ncnn", ["side by side", "in turn"], []),
     "XNNPACK": ("tensorflow", ["lite"], []),
+    "oneDNN": ("onednn", ["direct", "winograd"], ["direct", "winograd"]),
 }
+CHAINS = "mnist", "cifar", "seed"  # the nets that onednn_chain.cpp can do
 
 failures = []  # sentences; the run ends with status 1 when there are any
 
@@ -112,6 +114,8 @@ def modes_of(name, work, quick):
         return [("", "glibc")]
     if work["batch"] == 1:
         modes = [m for m in modes if m not in ("throughput", "side by side")]
+    if name == "oneDNN" and work["net"] not in CHAINS:
+        return []
     if quick or not modes:
         return [(mode, "glibc tuned") for mode in modes[-1:]]
     heavy = name in ("PyTorch", "TensorFlow") and work["batch"] > 1

@@ -4,6 +4,7 @@
 # Work, its rivals, the least ratio of their best time to ours.
 BAR = [
     ("seed step b32", ("PyTorch", "TensorFlow"), 2.0),
+    ("seed step b32", ("oneDNN",), 1.0),
     ("seed forward b1", ("ncnn", "OpenVINO", "XNNPACK", "ONNX Runtime"), 1.0),
     ("seed forward b32", ("ncnn", "OpenVINO", "XNNPACK", "ONNX Runtime"), 1.7),
     ("cifar step b64", ("PyTorch",), 1.6),
