@@ -42,9 +42,8 @@ CHAINS = "mnist", "cifar", "seed"  # the nets that onednn_chain.cpp can do
 failures = []  # sentences; the run ends with status 1 when there are any
 
 
-def available_mallocs():
-    return [name for name, variables in MALLOCS.items()
-            if os.path.exists(variables.get("LD_PRELOAD", "/"))]
+def available(malloc):
+    return os.path.exists(MALLOCS[malloc].get("LD_PRELOAD", "/"))
 
 
 class Worker:
@@ -118,10 +117,11 @@ def modes_of(name, work, quick):
         return []
     if quick or not modes:
         return [(mode, "glibc tuned") for mode in modes[-1:]]
-    heavy = name in ("PyTorch", "TensorFlow") and work["batch"] > 1
+    others = {"PyTorch": ["glibc", "jemalloc", "tcmalloc"],
+              "TensorFlow": ["glibc"]}  # where the others change nothing
     return [(mode, "glibc tuned") for mode in modes] + [
-        (None, malloc) for malloc in available_mallocs()
-        if heavy and malloc != "glibc tuned"]
+        (None, malloc) for malloc in others.get(name, [])
+        if work["batch"] > 1 and available(malloc)]
 
 
 def prepare(worker, work, mode):
@@ -160,7 +160,8 @@ def attempt(pool, name, work, mode, malloc, threads, seconds, reference):
     first = turn(worker, 0, 1)
     if isinstance(first, dict):
         return None, first["error"], None
-    result = turn(worker, seconds, first)
+    long = 3 * first > seconds
+    result = first if long else turn(worker, seconds, first)
     worker.ask(cmd="drop")
     return result, None, ready["answer"]
 

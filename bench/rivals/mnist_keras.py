@@ -32,7 +32,8 @@ def main(folder):
         layers.Flatten(), layers.Dense(120, activation="relu"),
         layers.Dense(84, activation="relu"),
         layers.Dense(10, activation="softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy",
+                  metrics=["accuracy"])
     model.fit(*read(folder, "train"), BATCH, EPOCHS, validation_split=0.1,
               verbose=0)
     loss, accuracy = model.evaluate(*read(folder, "t10k"), BATCH, verbose=0)
