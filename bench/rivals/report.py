@@ -137,11 +137,14 @@ def memory_table(result):
 
 def heading(result):
     m = result["machine"]
+    quick = " A quick run: untuned rivals." if result["quick"] else ""
+    busy = (": busy, so that these times are of little use"
+            if m["load"] > 1 else "")
     versions = ", ".join(f"{name} {v}" for name, v in
                          result["versions"].items())
     return (f"{result['date']}; {m['cpu']}, {m['cores']} cores, "
             f"{m['memory']}, Linux {m['kernel']}; load before the run "
-            f"{m['load']:.2f}.{' A quick run.' if result['quick'] else ''}\n\n"
+            f"{m['load']:.2f}{busy}.{quick}\n\n"
             f"{versions}.")
 
 
