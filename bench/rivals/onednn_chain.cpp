@@ -276,7 +276,7 @@ float softmax(chain &c, const int32_t *labels) {
     for (int k = 0; k < c.classes; k++)
       d[k] /= sum;
     if (labels) {
-      loss -= std::log(d[labels[i]]) / (float)c.batch;
+      loss += (std::log(sum) - (y[labels[i]] - top)) / (float)c.batch;
       for (int k = 0; k < c.classes; k++)
         d[k] = (d[k] - (float)(k == labels[i])) / (float)c.batch;
     }
