@@ -20,8 +20,9 @@ def read(folder, part):
         data = gzip.decompress((folder / f"{part}-{name}.gz").read_bytes())
         return numpy.frombuffer(data, numpy.uint8, offset=header)
     images = values("images-idx3-ubyte", 16).reshape(-1, 1, 28, 28)
+    labels = values("labels-idx1-ubyte", 8).astype(numpy.int64)
     return (torch.from_numpy(images.astype(numpy.float32) / 255),
-            torch.from_numpy(values("labels-idx1-ubyte", 8).astype(numpy.int64)))
+            torch.from_numpy(labels))
 
 
 def batches(x, y, shuffle, way):
