@@ -203,9 +203,9 @@ static void fill_slot(void *arg, int i, int worker) {
     return;
   int status = find_pixels(&p, &owned, &e, l, slot);
   if (status == IMGREC_OK)
-    status =
-        imgrec__preprocess(l->x + (l->filling + k) * l->image, a, &e, p.data,
-                           p.height, p.width, p.channels, &l->preprocess);
+    status = imgrec__preprocess(l->x + (l->filling + k) * l->image,
+                                l->context->kernels, a, &e, p.data, p.height,
+                                p.width, p.channels, &l->preprocess);
   imgrec__free(a, owned);
   if (status < 0)
     slot_fail(slot, a, status, e.text);

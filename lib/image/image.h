@@ -82,8 +82,9 @@ int imgrec__pnm_decode(unsigned char *dst, struct error *e,
 
 /* src: h x w x c to dst: height x width x c, c of 1 or 3. */
 int imgrec__resize(unsigned char *dst, int height, int width,
-                   struct allocator *a, struct error *e,
-                   const unsigned char *src, int h, int w, int c, int rule);
+                   const struct kernels *k, struct allocator *a,
+                   struct error *e, const unsigned char *src, int h, int w,
+                   int c, int rule);
 
 /* ---- transform.c -------------------------------------------------------- */
 
@@ -114,8 +115,8 @@ int imgrec__image_end(imgrec_tensor **out, imgrec_tensor *made, int status);
 int imgrec__preprocess_check(struct error *e, const imgrec_preprocess *p);
 /* pixels: h x w x c; dst: p->height x p->width x p->channels f32.  `p` has
  * passed the check. */
-int imgrec__preprocess(float *dst, struct allocator *a, struct error *e,
-                       const unsigned char *pixels, int h, int w, int c,
-                       const imgrec_preprocess *p);
+int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,
+                       struct error *e, const unsigned char *pixels, int h,
+                       int w, int c, const imgrec_preprocess *p);
 
 #endif
