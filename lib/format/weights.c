@@ -249,14 +249,15 @@ static int needs_room(const struct match *match, const struct safetensors *f) {
   return 0;
 }
 
-static void import_param(const struct param *p, const struct stored *t,
-                         const struct safetensors *f, float *room) {
+static void import_param(struct imgrec_context *ctx, const struct param *p,
+                         const struct stored *t, const struct safetensors *f,
+                         float *room) {
   const void *bytes = f->data + t->begin;
   if (in_place(t, f)) {
-    imgrec__param_import(p, bytes, p->data);
+    imgrec__param_import(ctx, p, bytes, p->data);
   } else {
     widen(room, t, bytes);
-    imgrec__param_import(p, room, p->data);
+    imgrec__param_import(ctx, p, room, p->data);
   }
 }
 
@@ -274,7 +275,7 @@ int imgrec__match_import(const struct match *match, struct imgrec_model *m,
                                  "the conversion of the weights");
   }
   for (size_t i = 0; (p = imgrec__next_param(&m->graph, &at)) != NULL; i++) {
-    import_param(p, match->sources[i], f, room);
+    import_param(ctx, p, match->sources[i], f, room);
     warn_not_finite(ctx, p, what);
   }
   imgrec__free(&ctx->allocator, room);
