@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Times the batch loader over a data set, reading it in order:
  *   bench_loader PATH [--size N] [--threads N] [--batch N] [--passes N]
- * prints one line of JSON for the last pass. */
+ *     [--keep 1]
+ * prints one line of JSON for the last pass; with --keep, images are kept from
+ * one pass to the next as they are in training. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +13,7 @@
 
 struct arguments {
   const char *path;
-  int size, threads, batch, passes;
+  int size, threads, batch, passes, keep;
 };
 
 static double now(void) {
@@ -27,7 +29,8 @@ static int parse(struct arguments *a, int argc, char **argv) {
   } options[] = {{"--size", &a->size},
                  {"--threads", &a->threads},
                  {"--batch", &a->batch},
-                 {"--passes", &a->passes}};
+                 {"--passes", &a->passes},
+                 {"--keep", &a->keep}};
   for (int i = 1; i < argc; i++) {
     int known = argv[i][0] != '-';
     if (known)
@@ -69,6 +72,8 @@ static int64_t run(const struct arguments *a, imgrec_context *ctx,
   int64_t images = imgrec_dataset_open(&d, ctx, a->path, NULL);
   if (images >= 0)
     images = imgrec__loader_create(&l, d, &p, a->batch);
+  if (images >= 0 && a->keep)
+    imgrec__loader_keep(l, IMGREC__CACHE_BYTES);
   for (int i = 0; i < a->passes && images >= 0; i++) {
     double start = now();
     images = run_pass(l, i);
@@ -80,13 +85,13 @@ static int64_t run(const struct arguments *a, imgrec_context *ctx,
 }
 
 int main(int argc, char **argv) {
-  struct arguments a = {NULL, 224, 1, 32, 1};
+  struct arguments a = {NULL, 224, 1, 32, 1, 0};
   imgrec_context *ctx = NULL;
   imgrec_context_options options;
   double seconds = 0;
   if (!parse(&a, argc, argv)) {
     fprintf(stderr, "usage: bench_loader PATH [--size N] [--threads N] "
-                    "[--batch N] [--passes N]\n");
+                    "[--batch N] [--passes N] [--keep 1]\n");
     return 2;
   }
   imgrec_context_options_init(&options, sizeof options);

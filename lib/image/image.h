@@ -113,6 +113,16 @@ int imgrec__image_end(imgrec_tensor **out, imgrec_tensor *made, int status);
 /* ---- preprocess.c ------------------------------------------------------- */
 
 int imgrec__preprocess_check(struct error *e, const imgrec_preprocess *p);
+/* Channels that preprocessing has before it repeats grey: 1 where the image or
+ * the input is grey.  They are resized on their own. */
+int imgrec__preprocess_channels(int c, const imgrec_preprocess *p);
+/* The part of it that gives bytes, dst: p->height x p->width x
+ * imgrec__preprocess_channels(c, p).  To preprocess those gives the same as to
+ * preprocess the image. */
+int imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
+                              struct allocator *a, struct error *e,
+                              const unsigned char *pixels, int h, int w, int c,
+                              const imgrec_preprocess *p);
 /* pixels: h x w x c; dst: p->height x p->width x p->channels f32.  `p` has
  * passed the check. */
 int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,

@@ -83,40 +83,44 @@ static void normalize(float *dst, const unsigned char *src, int channels,
     look_up(dst, src, n, table, 3, 3);
 }
 
-/* src: h x w x c, c of 1 where p->channels is.  Channels are resized on their
- * own, so grey is repeated only at the end. */
-static int resize_normalize(float *dst, const struct kernels *k,
-                            struct allocator *a, struct error *e,
-                            const unsigned char *src, int h, int w, int c,
-                            const imgrec_preprocess *p) {
-  if (h == p->height && w == p->width) {
-    normalize(dst, src, c, p);
-    return 0;
-  }
-  size_t n = (size_t)p->height * (size_t)p->width * (size_t)c;
-  unsigned char *fitted = imgrec__alloc(a, n);
-  if (!fitted)
-    return imgrec__fail_memory(e, a, "the resized image");
-  int status = imgrec__resize(fitted, p->height, p->width, k, a, e, src, h, w,
-                              c, p->resize);
-  if (status == 0)
-    normalize(dst, fitted, c, p);
-  imgrec__free(a, fitted);
+int imgrec__preprocess_channels(int c, const imgrec_preprocess *p) {
+  return c < p->channels ? c : p->channels;
+}
+
+int imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
+                              struct allocator *a, struct error *e,
+                              const unsigned char *pixels, int h, int w, int c,
+                              const imgrec_preprocess *p) {
+  if (c <= p->channels)
+    return imgrec__resize(dst, p->height, p->width, k, a, e, pixels, h, w, c,
+                          p->resize);
+  size_t n = (size_t)h * (size_t)w;
+  unsigned char *grey = imgrec__alloc(a, n);
+  if (!grey)
+    return imgrec__fail_memory(e, a, "the grey image");
+  imgrec__convert(grey, 1, pixels, 3, 1, n);
+  int status = imgrec__resize(dst, p->height, p->width, k, a, e, grey, h, w, 1,
+                              p->resize);
+  imgrec__free(a, grey);
   return status;
 }
 
 int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,
                        struct error *e, const unsigned char *pixels, int h,
                        int w, int c, const imgrec_preprocess *p) {
-  if (c == 1 || p->channels == 3)
-    return resize_normalize(dst, k, a, e, pixels, h, w, c, p);
-  size_t n = (size_t)h * (size_t)w;
-  unsigned char *grey = imgrec__alloc(a, n);
-  if (!grey)
-    return imgrec__fail_memory(e, a, "the grey image");
-  imgrec__convert(grey, 1, pixels, 3, 1, n);
-  int status = resize_normalize(dst, k, a, e, grey, h, w, 1, p);
-  imgrec__free(a, grey);
+  int channels = imgrec__preprocess_channels(c, p);
+  if (h == p->height && w == p->width && c == channels) {
+    normalize(dst, pixels, c, p);
+    return 0;
+  }
+  unsigned char *fitted =
+      imgrec__alloc(a, (size_t)p->height * (size_t)p->width * (size_t)channels);
+  if (!fitted)
+    return imgrec__fail_memory(e, a, "the resized image");
+  int status = imgrec__preprocess_pixels(fitted, k, a, e, pixels, h, w, c, p);
+  if (status == 0)
+    normalize(dst, fitted, channels, p);
+  imgrec__free(a, fitted);
   return status;
 }
 
