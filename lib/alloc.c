@@ -153,6 +153,16 @@ void imgrec__free(struct allocator *a, void *p) {
   pthread_mutex_unlock(&a->lock);
 }
 
+void imgrec__alloc_settle(struct allocator *a) {
+  size_t size = HUGE_BLOCK - IMGREC__ALIGN;
+  if (a->alloc != default_alloc)
+    return;
+  volatile char *p = default_alloc(NULL, size, IMGREC__ALIGN);
+  if (p != NULL)
+    *p = 0; /* lest the compiler leave the pair out */
+  default_free(NULL, (void *)p, size);
+}
+
 char *imgrec__strndup(struct allocator *a, const char *s, size_t n) {
   char *copy = n < LARGEST ? imgrec__alloc(a, n + 1) : fail_oversize(a);
   if (copy == NULL)

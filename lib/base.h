@@ -78,6 +78,10 @@ void *imgrec__alloc_array(struct allocator *a, size_t count, size_t size);
 /* Keeps the first min(old, size) bytes; on NULL the old block still stands. */
 void *imgrec__realloc(struct allocator *a, void *p, size_t size);
 void imgrec__free(struct allocator *a, void *p);
+/* Before many blocks of up to 4 MiB come and go: glibc gives such memory back
+ * to the system each time, to have it anew page by page, until it has seen one
+ * block of that size freed. */
+void imgrec__alloc_settle(struct allocator *a);
 char *imgrec__strdup(struct allocator *a, const char *s);
 char *imgrec__strndup(struct allocator *a, const char *s, size_t n);
 /* Says "out of memory" (IMGREC_ERR_MEMORY) or names the cap

@@ -98,6 +98,8 @@ int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
     imgrec__loader_destroy(l);
     return status;
   }
+  if (d->store->pixels == NULL)
+    imgrec__alloc_settle(&ctx->allocator);
   *out = l;
   return IMGREC_OK;
 }
