@@ -226,4 +226,4 @@ help: ## this list
 		expand -t 24
 
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTS:=.d) $(REPLAYS:=.d) \
-	$(BUILD)/bench_step.d
+	$(wildcard $(BUILD)/bench_*.d)
