@@ -88,6 +88,11 @@ $(BUILD)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
 	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
+# Called only where the processor has them.
+ifeq ($(MACHINE),x86_64)
+$(BUILD)/lib/sha256_x86.o: LIB_FLAGS += -msse4.1 -msha
+endif
+
 # stb multiplies what files say as int, where overflow must be defined.
 $(BUILD)/lib/image/decode.o: LIB_FLAGS += -fwrapv
 
@@ -157,6 +162,10 @@ bench: $(BUILD)/bench_step ## time forward and training steps of the presets
 $(BUILD)/bench_step: bench/bench_step.c $(STATIC)
 	$(CC) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIBS)
 
+# The other benchmarks look inside of the library.
+$(BUILD)/bench_%: bench/bench_%.c $(STATIC)
+	$(CC) $(COMMON) -Ilib $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIBS)
+
 # ---- Form --------------------------------------------------------------------
 
 C_FILES = $(shell git ls-files --cached --others --exclude-standard \
@@ -217,4 +226,4 @@ help: ## this list
 		expand -t 24
 
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTS:=.d) $(REPLAYS:=.d) \
-	$(BUILD)/bench_step.d
+	$(wildcard $(BUILD)/bench_*.d)

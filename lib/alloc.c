@@ -13,28 +13,41 @@ union header {
   char space[IMGREC__ALIGN];
 };
 
-/* From here on our own allocator asks for huge pages: the first touch of
- * memory is four times as fast with them. */
+/* From here on our own allocator takes fresh memory of the system, in huge
+ * pages where it grants them: their first touch is four times as fast, and
+ * they are zero. */
 #define HUGE_BLOCK ((size_t)4 << 20)
 #define HUGE_PAGE  ((size_t)2 << 20)
 
+static void *map_huge(size_t size) {
+  size = round_up(size, HUGE_PAGE);
+  char *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED)
+    return NULL;
+  size_t front = round_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p;
+  if (front != 0)
+    munmap(p, front);
+  munmap(p + front + size, HUGE_PAGE - front);
+#ifdef MADV_HUGEPAGE
+  (void)madvise(p + front, size, MADV_HUGEPAGE); /* only a wish */
+#endif
+  return p + front;
+}
+
 static void *default_alloc(void *user, size_t size, size_t align) {
   (void)user;
-  if (size < HUGE_BLOCK)
-    return aligned_alloc(align, round_up(size, align));
-  size = round_up(size, HUGE_PAGE);
-  void *p = aligned_alloc(HUGE_PAGE, size);
-#ifdef MADV_HUGEPAGE
-  if (p != NULL)
-    (void)madvise(p, size, MADV_HUGEPAGE); /* only a wish */
-#endif
-  return p;
+  if (size >= HUGE_BLOCK)
+    return map_huge(size);
+  return aligned_alloc(align, round_up(size, align));
 }
 
 static void default_free(void *user, void *p, size_t size) {
   (void)user;
-  (void)size;
-  free(p);
+  if (size >= HUGE_BLOCK)
+    munmap(p, round_up(size, HUGE_PAGE));
+  else
+    free(p);
 }
 
 int imgrec__allocator_init(struct allocator *a, imgrec_alloc_fn alloc,
@@ -88,7 +101,7 @@ static void *fail_oversize(struct allocator *a) {
   return NULL;
 }
 
-/* Leaves room for rounding up by whoever allocates. */
+/* Leaves room for rounding up and aligning by whoever allocates. */
 #define LARGEST ((size_t)PTRDIFF_MAX - HUGE_BLOCK)
 
 void *imgrec__alloc(struct allocator *a, size_t size) {
@@ -106,7 +119,8 @@ void *imgrec__alloc(struct allocator *a, size_t size) {
 
 void *imgrec__alloc_zero(struct allocator *a, size_t size) {
   void *p = imgrec__alloc(a, size);
-  if (p != NULL)
+  int is_zero = a->alloc == default_alloc && size >= HUGE_BLOCK;
+  if (p != NULL && !is_zero)
     memset(p, 0, size);
   return p;
 }
@@ -137,6 +151,16 @@ void imgrec__free(struct allocator *a, void *p) {
   a->used -= total;
   a->free(a->user, h, total);
   pthread_mutex_unlock(&a->lock);
+}
+
+void imgrec__alloc_settle(struct allocator *a) {
+  size_t size = HUGE_BLOCK - IMGREC__ALIGN;
+  if (a->alloc != default_alloc)
+    return;
+  volatile char *p = default_alloc(NULL, size, IMGREC__ALIGN);
+  if (p != NULL)
+    *p = 0; /* lest the compiler leave the pair out */
+  default_free(NULL, (void *)p, size);
 }
 
 char *imgrec__strndup(struct allocator *a, const char *s, size_t n) {

@@ -78,6 +78,10 @@ void *imgrec__alloc_array(struct allocator *a, size_t count, size_t size);
 /* Keeps the first min(old, size) bytes; on NULL the old block still stands. */
 void *imgrec__realloc(struct allocator *a, void *p, size_t size);
 void imgrec__free(struct allocator *a, void *p);
+/* Before many blocks of up to 4 MiB come and go: glibc gives such memory back
+ * to the system each time, to have it anew page by page, until it has seen one
+ * block of that size freed. */
+void imgrec__alloc_settle(struct allocator *a);
 char *imgrec__strdup(struct allocator *a, const char *s);
 char *imgrec__strndup(struct allocator *a, const char *s, size_t n);
 /* Says "out of memory" (IMGREC_ERR_MEMORY) or names the cap
@@ -155,6 +159,8 @@ void imgrec__writer_abort(struct file_writer *w);
 
 struct sha256 {
   uint32_t state[8];
+  /* n blocks of 64 bytes into the state. */
+  void (*blocks)(uint32_t state[8], const unsigned char *blocks, size_t n);
   uint64_t length;
   unsigned char block[64];
 };
@@ -163,6 +169,13 @@ void imgrec__sha256_init(struct sha256 *s);
 void imgrec__sha256_update(struct sha256 *s, const void *bytes, size_t n);
 /* 64 lower-case hex digits and a NUL. */
 void imgrec__sha256_hex(struct sha256 *s, char out[65]);
+/* In plain C, and by the instructions of a processor for which
+ * imgrec__cpu_sha() is 1 (sha256_x86.c). */
+void imgrec__sha256_blocks(uint32_t state[8], const unsigned char *blocks,
+                           size_t n);
+void imgrec__sha256_blocks_x86(uint32_t state[8], const unsigned char *blocks,
+                               size_t n);
+extern const uint32_t imgrec__sha256_k[64];
 
 /* ---- thread.c: tasks over a range of integers --------------------------- */
 
@@ -184,6 +197,8 @@ void imgrec__parallel_for(struct pool *p, size_t count, imgrec_task_fn task,
 
 /* The best IMGREC_ISA_* of this CPU and operating system. */
 int imgrec__cpu_isa(void);
+/* 1 when this CPU has instructions for SHA-256 that this build uses. */
+int imgrec__cpu_sha(void);
 /* Cores that this process may use, >= 1. */
 int imgrec__cpu_count(void);
 /* Round to nearest, no flush to zero, no traps; returns what to restore. */

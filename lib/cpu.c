@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <xmmintrin.h>
 #endif
 
@@ -25,8 +26,16 @@ int imgrec__cpu_isa(void) {
     return IMGREC_ISA_AVX2;
   return IMGREC_ISA_AVX512;
 }
+
+/* Leaf 7, EBX bit 29; the rest that sha256_x86.c uses is of SSE4.1. */
+int imgrec__cpu_sha(void) {
+  unsigned a, b, c, d;
+  return __builtin_cpu_supports("sse4.1") &&
+         __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+}
 #else
 int imgrec__cpu_isa(void) { return IMGREC_ISA_SCALAR; }
+int imgrec__cpu_sha(void) { return 0; }
 #endif
 
 int imgrec__cpu_count(void) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* The first 32 bits of the fractions of the cube roots of the primes. */
-static const uint32_t K[64] = {
+const uint32_t imgrec__sha256_k[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
     0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
     0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
@@ -25,41 +25,60 @@ static uint32_t big_endian32(const unsigned char *p) {
          (uint32_t)p[3];
 }
 
-/* w[0..15] is the block, the rest its message schedule (6.2.2, step 1). */
-static void schedule(uint32_t w[64], const unsigned char *block) {
-  for (int t = 0; t < 16; t++)
-    w[t] = big_endian32(block + 4 * t);
-  for (int t = 16; t < 64; t++) {
-    uint32_t x = w[t - 15], y = w[t - 2];
-    uint32_t s0 = rotr(x, 7) ^ rotr(x, 18) ^ x >> 3;
-    uint32_t s1 = rotr(y, 17) ^ rotr(y, 19) ^ y >> 10;
-    w[t] = s1 + w[t - 7] + s0 + w[t - 16];
-  }
+/* Word t of the message schedule (6.2.2, step 1), of which the last 16 are
+ * kept. */
+static inline uint32_t scheduled(uint32_t w[16], int t) {
+  uint32_t x = w[(t + 1) & 15], y = w[(t + 14) & 15];
+  uint32_t s0 = rotr(x, 7) ^ rotr(x, 18) ^ x >> 3;
+  uint32_t s1 = rotr(y, 17) ^ rotr(y, 19) ^ y >> 10;
+  return w[t & 15] += s1 + w[(t + 9) & 15] + s0;
 }
 
+/* Round t of step 3; instead of moving up, the eight variables are named anew:
+ * v[(i - t) & 7] is variable i. */
+static inline void round_of(uint32_t v[8], int t, uint32_t word) {
+  uint32_t a = v[-t & 7], b = v[(1 - t) & 7], c = v[(2 - t) & 7];
+  uint32_t e = v[(4 - t) & 7], f = v[(5 - t) & 7], g = v[(6 - t) & 7];
+  uint32_t *d = &v[(3 - t) & 7], *h = &v[(7 - t) & 7];
+  uint32_t s1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25);
+  uint32_t s0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22);
+  uint32_t t1 = *h + s1 + (g ^ (e & (f ^ g))) + word;
+  *d += t1;
+  *h = t1 + s0 + ((a & b) | (c & (a | b)));
+}
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 static void compress(uint32_t state[8], const unsigned char *block) {
-  uint32_t w[64], v[8];
-  schedule(w, block);
+  uint32_t w[16], v[8];
   memcpy(v, state, sizeof v);
-  for (int t = 0; t < 64; t++) {
-    uint32_t a = v[0], e = v[4];
-    uint32_t s1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25);
-    uint32_t s0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22);
-    uint32_t choice = (e & v[5]) ^ (~e & v[6]);
-    uint32_t majority = (a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]);
-    uint32_t t1 = v[7] + s1 + choice + K[t] + w[t];
-    memmove(v + 1, v, 7 * sizeof v[0]);
-    v[4] += t1;
-    v[0] = t1 + s0 + majority;
+  UNROLL for (int t = 0; t < 16; t++) {
+    w[t] = big_endian32(block + 4 * t);
+    round_of(v, t, imgrec__sha256_k[t] + w[t]);
   }
+  for (int t = 16; t < 64; t += 16)
+    UNROLL for (int i = 0; i < 16; i++)
+        round_of(v, i, imgrec__sha256_k[t + i] + scheduled(w, i));
   for (int i = 0; i < 8; i++)
     state[i] += v[i];
 }
 
+void imgrec__sha256_blocks(uint32_t state[8], const unsigned char *blocks,
+                           size_t n) {
+  for (; n > 0; n--, blocks += 64)
+    compress(state, blocks);
+}
+
 void imgrec__sha256_init(struct sha256 *s) {
-  *s = (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                 0x510e527f, 0x9b05688c, 0x1f83d9ab,
-                                 0x5be0cd19}};
+  *s =
+      (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+                      .blocks = imgrec__cpu_sha() ? imgrec__sha256_blocks_x86
+                                                  : imgrec__sha256_blocks};
 }
 
 void imgrec__sha256_update(struct sha256 *s, const void *bytes, size_t n) {
@@ -75,12 +94,11 @@ void imgrec__sha256_update(struct sha256 *s, const void *bytes, size_t n) {
     n -= take;
     if (held + take < 64)
       return;
-    compress(s->state, s->block);
+    s->blocks(s->state, s->block, 1);
   }
-  for (; n >= 64; p += 64, n -= 64)
-    compress(s->state, p);
-  if (n != 0)
-    memcpy(s->block, p, n);
+  s->blocks(s->state, p, n / 64);
+  if (n % 64 != 0)
+    memcpy(s->block, p + n / 64 * 64, n % 64);
 }
 
 void imgrec__sha256_hex(struct sha256 *s, char out[65]) {

@@ -63,6 +63,51 @@ static void test_alloc__zero_clears(void **state) {
   imgrec__allocator_destroy(&a);
 }
 
+/* Blocks that come fresh from the system, a dirty one in front of each. */
+static void test_alloc__zero_clears_large(void **state) {
+  (void)state;
+  const size_t sizes[] = {(4 << 20) - 64, (4 << 20) - 63, 4 << 20, 9000001};
+  struct allocator a;
+  init(&a, 0);
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    size_t n = sizes[i];
+    unsigned char *p = imgrec__alloc(&a, n);
+    assert_non_null(p);
+    memset(p, 0xff, n);
+    imgrec__free(&a, p);
+    p = imgrec__alloc_zero(&a, n);
+    assert_non_null(p);
+    for (size_t k = 0; k < n; k++)
+      if (p[k] != 0)
+        fail_msg("byte %zu of %zu is not zero", k, n);
+    memset(p, 0xff, n);
+    p = imgrec__realloc(&a, p, n / 2);
+    assert_int_equal(p[n / 2 - 1], 0xff);
+    imgrec__free(&a, p);
+    assert_int_equal(a.used, 0);
+  }
+  imgrec__allocator_destroy(&a);
+}
+
+/* A host's memory is never taken to be zero. */
+static void test_alloc__zero_clears_hooked(void **state) {
+  (void)state;
+  struct failing f;
+  struct allocator a;
+  const size_t n = 5 << 20;
+  init_hooked(&a, &f);
+  for (int i = 0; i < 3; i++) {
+    unsigned char *p = imgrec__alloc_zero(&a, n);
+    assert_non_null(p);
+    for (size_t k = 0; k < n; k += 511)
+      assert_int_equal(p[k], 0);
+    memset(p, 0xff, n);
+    imgrec__free(&a, p);
+  }
+  assert_int_equal(f.live_blocks, 0);
+  imgrec__allocator_destroy(&a);
+}
+
 static void test_alloc__array_overflow(void **state) {
   (void)state;
   struct allocator a;
@@ -249,6 +294,8 @@ int main(void) {
       cmocka_unit_test(test_alloc__aligned_and_usable),
       cmocka_unit_test(test_alloc__free_of_nothing),
       cmocka_unit_test(test_alloc__zero_clears),
+      cmocka_unit_test(test_alloc__zero_clears_large),
+      cmocka_unit_test(test_alloc__zero_clears_hooked),
       cmocka_unit_test(test_alloc__array_overflow),
       cmocka_unit_test(test_alloc__cap),
       cmocka_unit_test(test_alloc__hook_fails),

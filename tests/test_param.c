@@ -21,15 +21,20 @@ static struct param *param_named(imgrec_model *m, const char *name) {
 }
 
 /* The file's value number i is i; back in order it is the same. */
-static float *numbered(struct param *p) {
+static float *numbered(imgrec_context *ctx, struct param *p) {
   float *file = malloc(p->count * sizeof *file);
   float *back = malloc(p->count * sizeof *back);
   for (size_t i = 0; i < p->count; i++)
     file[i] = (float)i;
-  imgrec__param_import(p, file, p->data);
-  for (size_t i = 0; i < p->count; i += 3) /* in pieces */
-    imgrec__param_export(p, p->data, i, min_size(3, p->count - i), back + i);
-  assert_memory_equal(back, file, p->count * sizeof *file);
+  imgrec__param_import(ctx, p, file, p->data);
+  const size_t pieces[] = {3, 50, 200, p->count};
+  for (int k = 0; k < 4; k++) {
+    memset(back, 0, p->count * sizeof *back);
+    for (size_t i = 0; i < p->count; i += pieces[k])
+      imgrec__param_export(p, p->data, i, min_size(pieces[k], p->count - i),
+                           back + i);
+    assert_memory_equal(back, file, p->count * sizeof *file);
+  }
   free(back);
   return file;
 }
@@ -40,7 +45,7 @@ static void test_param__conv(void **state) {
   imgrec_model *m = new_model(
       ctx, "input 5 5 4\nconv2d 6 kernel=3x2 groups=2\nflatten\n", 1, 1);
   struct param *p = param_named(m, "conv1.weight");
-  float *file = numbered(p);
+  float *file = numbered(ctx, p);
   enum { O = 6, I = 2, H = 3, W = 2 };
   assert_int_equal(p->count, O * I * H * W);
   for (int o = 0; o < O; o++)
@@ -60,7 +65,7 @@ static void test_param__dense(void **state) {
   imgrec_model *m =
       new_model(ctx, "input 2 3 4\nflatten\ndense 5\ndense 3\n", 1, 1);
   struct param *p = param_named(m, "fc1.weight");
-  float *file = numbered(p);
+  float *file = numbered(ctx, p);
   for (int o = 0; o < 5; o++)
     for (int i = 0; i < 24; i++)
       assert_true(p->data[i * 5 + o] == file[o * 24 + i]);
@@ -79,7 +84,7 @@ static void test_param__dense_behind_chw(void **state) {
                               "dropout 0.5\ndense 5\ndense 6\n",
                               1, 1);
   struct param *p = param_named(m, "fc1.weight");
-  float *file = numbered(p);
+  float *file = numbered(ctx, p);
   for (int o = 0; o < 5; o++)
     for (int y = 0; y < 2; y++)
       for (int x = 0; x < 3; x++)
@@ -88,10 +93,39 @@ static void test_param__dense_behind_chw(void **state) {
                       file[o * 24 + (c * 2 + y) * 3 + x]);
   free(file);
   p = param_named(m, "fc2.weight");
-  file = numbered(p);
+  file = numbered(ctx, p);
   for (int o = 0; o < 6; o++)
     for (int i = 0; i < 5; i++)
       assert_true(p->data[i * 6 + o] == file[o * 5 + i]);
+  free(file);
+  imgrec_model_destroy(m);
+  imgrec_context_destroy(ctx);
+}
+
+/* Larger than the tiles and the pieces that threads take, edges included. */
+static void test_param__large(void **state) {
+  (void)state;
+  imgrec_context *ctx = new_context(3, IMGREC_ISA_AUTO);
+  imgrec_model *m = new_model(
+      ctx, "input 7 11 9\nconv2d 37 kernel=3\nflatten\ndense 35\n", 1, 1);
+  struct param *p = param_named(m, "conv1.weight");
+  float *file = numbered(ctx, p);
+  for (int o = 0; o < 37; o++)
+    for (int i = 0; i < 9; i++)
+      for (int k = 0; k < 9; k++)
+        assert_true(p->data[(k * 9 + i) * 37 + o] == file[(o * 9 + i) * 9 + k]);
+  free(file);
+  p = param_named(m, "fc1.weight");
+  file = numbered(ctx, p);
+  size_t in = p->count / 35;
+  assert_true(in > 1000 && in % 16 != 0);
+  for (size_t o = 0; o < 35; o++)
+    for (size_t i = 0; i < in; i++)
+      assert_true(p->data[i * 35 + o] == file[o * in + i]);
+  free(file);
+  p = param_named(m, "fc1.bias");
+  file = numbered(ctx, p);
+  assert_memory_equal(p->data, file, 35 * sizeof *file);
   free(file);
   imgrec_model_destroy(m);
   imgrec_context_destroy(ctx);
@@ -214,6 +248,7 @@ int main(void) {
       cmocka_unit_test(test_param__conv),
       cmocka_unit_test(test_param__dense),
       cmocka_unit_test(test_param__dense_behind_chw),
+      cmocka_unit_test(test_param__large),
       cmocka_unit_test(test_param__glorot_uniform),
       cmocka_unit_test(test_param__he_normal),
       cmocka_unit_test(test_param__zeros),

@@ -11,6 +11,7 @@
 
 #include "image/image.h"
 #include "image_pattern.h"
+#include "kernels/kernels.h"
 
 static imgrec_context *ctx;
 
@@ -40,6 +41,35 @@ static void test_resize__as_pillow(void **state) {
     assert_int_equal(digest(out), cases[i].want);
     imgrec_tensor_destroy(out);
     imgrec_tensor_destroy(image);
+  }
+}
+
+/* Every table of kernels, at sizes about those that its vectors fill. */
+static void test_resize__same_on_every_isa(void **state) {
+  (void)state;
+  for (int isa = IMGREC_ISA_SCALAR; isa <= imgrec__cpu_isa(); isa++) {
+    if (!imgrec__kernels_for(isa))
+      continue;
+    imgrec_context_options o;
+    imgrec_context *other;
+    imgrec_context_options_init(&o, sizeof o);
+    o.isa = isa;
+    assert_int_equal(imgrec_context_create(&other, &o), 0);
+    for (int i = 0; i < 60; i++) {
+      int h = 1 + i * 7 % 41, w = 1 + i * 11 % 53, c = i % 2 ? 3 : 1;
+      imgrec_tensor *image = pattern(ctx, h, w, c), *a, *b;
+      imgrec_tensor *copy = pattern(other, h, w, c);
+      assert_int_equal(
+          imgrec_image_resize(&a, image, 1 + i % 37, 1 + i % 29, i % 3), 0);
+      assert_int_equal(
+          imgrec_image_resize(&b, copy, 1 + i % 37, 1 + i % 29, i % 3), 0);
+      assert_int_equal(digest(a), digest(b));
+      imgrec_tensor_destroy(a);
+      imgrec_tensor_destroy(b);
+      imgrec_tensor_destroy(image);
+      imgrec_tensor_destroy(copy);
+    }
+    imgrec_context_destroy(other);
   }
 }
 
@@ -142,6 +172,7 @@ static int teardown(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_resize__as_pillow),
+      cmocka_unit_test(test_resize__same_on_every_isa),
       cmocka_unit_test(test_resize__same_size_is_a_copy),
       cmocka_unit_test(test_resize__flat_stays_flat),
       cmocka_unit_test(test_resize__pad),

@@ -68,11 +68,30 @@ static void test_sha256__any_split(void **state) {
   }
 }
 
+/* The processor's instructions, where it has them, against plain C. */
+static void test_sha256__same_by_instructions(void **state) {
+  (void)state;
+  unsigned char bytes[64 * 5];
+  uint32_t plain[8], fast[8];
+  if (!imgrec__cpu_sha())
+    skip();
+  for (uint32_t seed = 0; seed < 200; seed++) {
+    for (size_t i = 0; i < sizeof bytes; i++)
+      bytes[i] = (unsigned char)imgrec__random_below(seed, 0, i, 256);
+    for (size_t i = 0; i < 8; i++)
+      plain[i] = fast[i] = imgrec__random4(seed, 1, i).v[0];
+    imgrec__sha256_blocks(plain, bytes, seed % 6);
+    imgrec__sha256_blocks_x86(fast, bytes, seed % 6);
+    assert_memory_equal(fast, plain, sizeof plain);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_sha256__examples),
       cmocka_unit_test(test_sha256__million),
       cmocka_unit_test(test_sha256__any_split),
+      cmocka_unit_test(test_sha256__same_by_instructions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

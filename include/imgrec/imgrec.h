@@ -532,10 +532,12 @@ IMGREC_API int imgrec_fit_result_init(imgrec_fit_result *result,
  * highest validation accuracy (the lower loss where equal), or the last
  * without val; cancelled in its first epoch, those it then has.  Images are
  * preprocessed as the model says; a model without labels takes those of
- * `train`.  `result` may be NULL.  When training fails, the model has the best
- * weights so far, those from before the call where no epoch was completed, and
- * the trainer's moments begin anew: IMGREC_ERR_DIVERGED when loss or weights
- * are no longer finite, IMGREC_ERR_IO and _FORMAT of images, _MEMORY. */
+ * `train`.  With more than one epoch, images of files are kept decoded in up to
+ * 256 MiB, unless the context has max_bytes.  `result` may be NULL.  When
+ * training fails, the model has the best weights so far, those from before the
+ * call where no epoch was completed, and the trainer's moments begin anew:
+ * IMGREC_ERR_DIVERGED when loss or weights are no longer finite, IMGREC_ERR_IO
+ * and _FORMAT of images, _MEMORY. */
 IMGREC_API int imgrec_fit(imgrec_trainer *trainer, imgrec_dataset *train,
                           imgrec_dataset *val,
                           const imgrec_fit_options *options,

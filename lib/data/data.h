@@ -166,6 +166,26 @@ int imgrec__dataset_new(struct imgrec_dataset **out, struct store *s,
 /* describe.c: sets shape and description. */
 int imgrec__dataset_describe(struct imgrec_dataset *d);
 
+/* ---- image_cache.c: what a loader need not decode again ------------------ */
+
+struct image_cache;
+/* Room for up to max_bytes of images that imgrec__preprocess_pixels made by p;
+ * NULL when there is none, which is no failure: also in a context with a
+ * max_bytes of its own, as others may need what it leaves. */
+struct image_cache *imgrec__image_cache_create(struct allocator *a,
+                                               size_t images,
+                                               const imgrec_preprocess *p,
+                                               uint64_t max_bytes);
+void imgrec__image_cache_destroy(struct image_cache *c);
+
+/* The place of one image: *channels is 0 until whoever fills it sets it. */
+struct kept {
+  unsigned char *pixels; /* NULL: it has none */
+  unsigned char *channels;
+};
+/* c may be NULL. */
+struct kept imgrec__image_cache_get(struct image_cache *c, size_t index);
+
 /* ---- loader.c: batches, decoded ahead by all workers -------------------- */
 
 struct loader;
@@ -173,6 +193,10 @@ struct loader;
 int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
                           const imgrec_preprocess *p, int batch);
 void imgrec__loader_destroy(struct loader *l);
+/* For more than one pass: keeps images of files, as far as they fit into
+ * max_bytes, so that only the first pass decodes them. */
+#define IMGREC__CACHE_BYTES ((uint64_t)256 << 20)
+void imgrec__loader_keep(struct loader *l, uint64_t max_bytes);
 /* A new pass over all images, without those that failed in an earlier one; in
  * the order of the data set or shuffled by seed and epoch. */
 int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
@@ -183,7 +207,8 @@ int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
  * skipped files; IMGREC_ERR_FORMAT when that was all of them. */
 int imgrec__loader_next(struct loader *l, const float **x,
                         const int32_t **labels, size_t *n);
-/* The most that a loader allocates, but for 8 bytes an image of the set. */
+/* The most that a loader allocates, but for 8 bytes an image of the set, and
+ * for what it keeps. */
 uint64_t imgrec__loader_bytes(const imgrec_preprocess *p, int batch);
 
 #endif

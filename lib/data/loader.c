@@ -18,6 +18,7 @@ struct slot {
   int status;
   char *reason;                /* why it failed; NULL when out of memory */
   struct imgrec_tensor *image; /* what the decode hook gave */
+  struct kept kept;            /* its place in the cache */
 };
 
 struct loader {
@@ -34,6 +35,7 @@ struct loader {
   int64_t *order;    /* indices into the data set */
   int64_t count, position;
   int64_t good; /* images of this pass so far */
+  struct image_cache *cache;
 };
 
 /* ---- Making ------------------------------------------------------------- */
@@ -96,6 +98,8 @@ int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
     imgrec__loader_destroy(l);
     return status;
   }
+  if (d->store->pixels == NULL)
+    imgrec__alloc_settle(&ctx->allocator);
   *out = l;
   return IMGREC_OK;
 }
@@ -104,11 +108,19 @@ void imgrec__loader_destroy(struct loader *l) {
   if (l == NULL)
     return;
   struct allocator *a = &l->context->allocator;
+  imgrec__image_cache_destroy(l->cache);
   imgrec__free(a, l->order);
   imgrec__free(a, l->slots);
   imgrec__free(a, l->labels);
   imgrec__free(a, l->x);
   imgrec__free(a, l);
+}
+
+void imgrec__loader_keep(struct loader *l, uint64_t max_bytes) {
+  if (l->dataset->store->pixels == NULL && l->cache == NULL)
+    l->cache = imgrec__image_cache_create(&l->context->allocator,
+                                          (size_t)l->dataset->count,
+                                          &l->preprocess, max_bytes);
 }
 
 /* ---- A pass ------------------------------------------------------------- */
@@ -161,11 +173,25 @@ static int decode_file(struct pixels *out, struct allocator *a, struct error *e,
   return status < 0 ? imgrec__fail_prefix(e, status, "'%s'", path) : status;
 }
 
+static int is_kept(const struct slot *slot) {
+  return slot->kept.pixels != NULL && *slot->kept.channels != 0;
+}
+
+static struct pixels kept_pixels(const struct loader *l,
+                                 const struct slot *slot) {
+  return (struct pixels){slot->kept.pixels, l->preprocess.height,
+                         l->preprocess.width, *slot->kept.channels};
+}
+
 /* The pixels of an item wherever they are; *owned is what to free. */
 static int find_pixels(struct pixels *out, unsigned char **owned,
                        struct error *e, const struct loader *l,
                        const struct slot *slot) {
   const struct store *s = l->dataset->store;
+  if (is_kept(slot)) {
+    *out = kept_pixels(l, slot);
+    return IMGREC_OK;
+  }
   if (slot->image != NULL) {
     const int64_t *shape = slot->image->shape;
     *out = (struct pixels){slot->image->data, (int)shape[0], (int)shape[1],
@@ -181,6 +207,20 @@ static int find_pixels(struct pixels *out, unsigned char **owned,
                            imgrec__strings_get(&s->names, (size_t)slot->item));
   *owned = status < 0 ? NULL : out->data;
   return status;
+}
+
+/* Brings *p to the input's size in the place for it. */
+static int keep(struct pixels *p, struct error *e, const struct loader *l,
+                const struct slot *slot) {
+  int status = imgrec__preprocess_pixels(
+      slot->kept.pixels, l->context->kernels, &l->context->allocator, e,
+      p->data, p->height, p->width, p->channels, &l->preprocess);
+  if (status < 0)
+    return status;
+  *slot->kept.channels =
+      (unsigned char)imgrec__preprocess_channels(p->channels, &l->preprocess);
+  *p = kept_pixels(l, slot);
+  return IMGREC_OK;
 }
 
 struct fill {
@@ -202,10 +242,12 @@ static void fill_slot(void *arg, int i, int worker) {
   if (slot->status < 0)
     return;
   int status = find_pixels(&p, &owned, &e, l, slot);
+  if (status == IMGREC_OK && slot->kept.pixels != NULL && !is_kept(slot))
+    status = keep(&p, &e, l, slot);
   if (status == IMGREC_OK)
-    status =
-        imgrec__preprocess(l->x + (l->filling + k) * l->image, a, &e, p.data,
-                           p.height, p.width, p.channels, &l->preprocess);
+    status = imgrec__preprocess(l->x + (l->filling + k) * l->image,
+                                l->context->kernels, a, &e, p.data, p.height,
+                                p.width, p.channels, &l->preprocess);
   imgrec__free(a, owned);
   if (status < 0)
     slot_fail(slot, a, status, e.text);
@@ -231,7 +273,8 @@ static void fill_hooked(struct loader *l, size_t n) {
     struct fill f = {l, first};
     size_t count = min_size(group, n - first);
     for (size_t i = first; i < first + count; i++)
-      decode_hooked(l, &l->slots[i]);
+      if (!is_kept(&l->slots[i]))
+        decode_hooked(l, &l->slots[i]);
     imgrec__parallel_for(l->context->pool, count, fill_slot, &f);
     for (size_t i = first; i < first + count; i++)
       imgrec_tensor_destroy(l->slots[i].image);
@@ -313,8 +356,10 @@ static int refill(struct loader *l) {
   size_t n = min_size(l->capacity - l->end, (size_t)(l->count - l->position));
   for (size_t i = 0; i < n; i++) {
     int64_t index = l->order[l->position++];
-    l->slots[i] = (struct slot){.item = d->items[index],
-                                .label = imgrec__dataset_label(d, index)};
+    l->slots[i] =
+        (struct slot){.item = d->items[index],
+                      .label = imgrec__dataset_label(d, index),
+                      .kept = imgrec__image_cache_get(l->cache, (size_t)index)};
   }
   l->filling = l->end;
   fill(l, n);

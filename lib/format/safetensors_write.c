@@ -7,8 +7,22 @@
 
 /* ---- data --------------------------------------------------------------- */
 
-/* Weights go through this many floats on their way to the file's layout. */
-enum { PIECE = 16384 };
+/* Weights go through a piece on their way to the file's layout, of sixteen of
+ * the file's rows if that is a bearable size: so many are fast to transpose. */
+static size_t piece_floats(const struct param *p) {
+  size_t rows = 16 * (p->count / (size_t)p->dim[0]);
+  size_t bearable = min_size(max_size(rows, (size_t)1 << 14), (size_t)1 << 21);
+  return min_size(bearable, p->count);
+}
+
+static size_t largest_piece(const struct graph *g) {
+  const struct param *p;
+  struct cursor at = {0, 0};
+  size_t largest = 0;
+  while ((p = imgrec__next_param(g, &at)) != NULL)
+    largest = max_size(largest, piece_floats(p));
+  return largest;
+}
 
 typedef void (*sink_fn)(void *sink, const void *bytes, size_t n);
 
@@ -25,13 +39,14 @@ static int export_data(const struct imgrec_model *m, sink_fn give, void *sink) {
   struct imgrec_context *ctx = m->context;
   const struct param *p;
   struct cursor at = {0, 0};
-  float *piece = imgrec__alloc_array(&ctx->allocator, PIECE, sizeof *piece);
+  float *piece = imgrec__alloc_array(&ctx->allocator, largest_piece(&m->graph),
+                                     sizeof *piece);
   if (piece == NULL)
     return imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                "a piece of the weights");
   while ((p = imgrec__next_param(&m->graph, &at)) != NULL)
-    for (size_t first = 0; first < p->count; first += PIECE) {
-      size_t n = min_size(PIECE, p->count - first);
+    for (size_t first = 0; first < p->count; first += piece_floats(p)) {
+      size_t n = min_size(piece_floats(p), p->count - first);
       imgrec__param_export(p, p->data, first, n, piece);
       give(sink, piece, n * sizeof *piece);
     }

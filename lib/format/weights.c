@@ -4,6 +4,7 @@
 #include "format/format.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -224,12 +225,26 @@ static void widen(float *out, const struct stored *t,
 
 /* ---- importing ---------------------------------------------------------- */
 
-/* Such weights make every answer NaN, but that is the file's to say. */
-static void warn_not_finite(const struct imgrec_context *ctx,
-                            const struct param *p, const char *what) {
+struct census {
+  const float *data;
+  atomic_size_t not_finite;
+};
+
+static void count_not_finite(const void *arg, size_t begin, size_t end) {
+  struct census *c = (struct census *)(uintptr_t)arg;
   size_t n = 0;
-  for (size_t i = 0; i < p->count; i++)
-    n += !(p->data[i] - p->data[i] == 0.0f);
+  for (size_t i = begin; i < end; i++)
+    n += !(c->data[i] - c->data[i] == 0.0f);
+  if (n != 0)
+    atomic_fetch_add(&c->not_finite, n);
+}
+
+/* Such weights make every answer NaN, but that is the file's to say. */
+static void warn_not_finite(struct imgrec_context *ctx, const struct param *p,
+                            const char *what) {
+  struct census c = {.data = p->data};
+  imgrec__parallel_range(ctx, p->count, (size_t)1 << 16, count_not_finite, &c);
+  size_t n = atomic_load(&c.not_finite);
   if (n != 0)
     imgrec__log(ctx, IMGREC_LOG_WARNING,
                 "%s: %zu of the %zu values of '%s' are NaN or infinite", what,
@@ -249,14 +264,15 @@ static int needs_room(const struct match *match, const struct safetensors *f) {
   return 0;
 }
 
-static void import_param(const struct param *p, const struct stored *t,
-                         const struct safetensors *f, float *room) {
+static void import_param(struct imgrec_context *ctx, const struct param *p,
+                         const struct stored *t, const struct safetensors *f,
+                         float *room) {
   const void *bytes = f->data + t->begin;
   if (in_place(t, f)) {
-    imgrec__param_import(p, bytes, p->data);
+    imgrec__param_import(ctx, p, bytes, p->data);
   } else {
     widen(room, t, bytes);
-    imgrec__param_import(p, room, p->data);
+    imgrec__param_import(ctx, p, room, p->data);
   }
 }
 
@@ -274,7 +290,7 @@ int imgrec__match_import(const struct match *match, struct imgrec_model *m,
                                  "the conversion of the weights");
   }
   for (size_t i = 0; (p = imgrec__next_param(&m->graph, &at)) != NULL; i++) {
-    import_param(p, match->sources[i], f, room);
+    import_param(ctx, p, match->sources[i], f, room);
     warn_not_finite(ctx, p, what);
   }
   imgrec__free(&ctx->allocator, room);

@@ -82,8 +82,9 @@ int imgrec__pnm_decode(unsigned char *dst, struct error *e,
 
 /* src: h x w x c to dst: height x width x c, c of 1 or 3. */
 int imgrec__resize(unsigned char *dst, int height, int width,
-                   struct allocator *a, struct error *e,
-                   const unsigned char *src, int h, int w, int c, int rule);
+                   const struct kernels *k, struct allocator *a,
+                   struct error *e, const unsigned char *src, int h, int w,
+                   int c, int rule);
 
 /* ---- transform.c -------------------------------------------------------- */
 
@@ -112,10 +113,20 @@ int imgrec__image_end(imgrec_tensor **out, imgrec_tensor *made, int status);
 /* ---- preprocess.c ------------------------------------------------------- */
 
 int imgrec__preprocess_check(struct error *e, const imgrec_preprocess *p);
+/* Channels that preprocessing has before it repeats grey: 1 where the image or
+ * the input is grey.  They are resized on their own. */
+int imgrec__preprocess_channels(int c, const imgrec_preprocess *p);
+/* The part of it that gives bytes, dst: p->height x p->width x
+ * imgrec__preprocess_channels(c, p).  To preprocess those gives the same as to
+ * preprocess the image. */
+int imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
+                              struct allocator *a, struct error *e,
+                              const unsigned char *pixels, int h, int w, int c,
+                              const imgrec_preprocess *p);
 /* pixels: h x w x c; dst: p->height x p->width x p->channels f32.  `p` has
  * passed the check. */
-int imgrec__preprocess(float *dst, struct allocator *a, struct error *e,
-                       const unsigned char *pixels, int h, int w, int c,
-                       const imgrec_preprocess *p);
+int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,
+                       struct error *e, const unsigned char *pixels, int h,
+                       int w, int c, const imgrec_preprocess *p);
 
 #endif

@@ -57,54 +57,70 @@ int imgrec__preprocess_check(struct error *e, const imgrec_preprocess *p) {
 
 /* ---- The work ----------------------------------------------------------- */
 
-/* Pixels of the input's size and of `channels` that became floats: a table has
- * what each byte of a channel becomes. */
+/* src: n pixels of `from` bytes; dst: n of `to` floats, grey being repeated;
+ * table: what each byte of a channel becomes.  For constants from, to. */
+static inline void look_up(float *dst, const unsigned char *src, size_t n,
+                           float table[3][256], const size_t from,
+                           const size_t to) {
+  for (size_t i = 0; i < n; i++, src += from, dst += to)
+    for (size_t k = 0; k < to; k++)
+      dst[k] = table[k][src[from == to ? k : 0]];
+}
+
+/* Pixels of the input's size and of `channels` that became floats. */
 static void normalize(float *dst, const unsigned char *src, int channels,
                       const imgrec_preprocess *p) {
   float table[3][256];
-  size_t n = (size_t)p->height * (size_t)p->width, c = (size_t)p->channels;
-  for (size_t k = 0; k < c; k++)
+  size_t n = (size_t)p->height * (size_t)p->width;
+  for (int k = 0; k < p->channels; k++)
     for (int v = 0; v < 256; v++)
       table[k][v] = ((float)v * p->scale - p->mean[k]) / p->std[k];
-  size_t next = channels == p->channels ? 1 : 0; /* grey is repeated */
-  for (size_t i = 0; i < n; i++, dst += c, src += channels)
-    for (size_t k = 0; k < c; k++)
-      dst[k] = table[k][src[k * next]];
+  if (p->channels == 1)
+    look_up(dst, src, n, table, 1, 1);
+  else if (channels == 1)
+    look_up(dst, src, n, table, 1, 3);
+  else
+    look_up(dst, src, n, table, 3, 3);
 }
 
-/* src: h x w x c, c of 1 where p->channels is.  Channels are resized on their
- * own, so grey is repeated only at the end. */
-static int resize_normalize(float *dst, struct allocator *a, struct error *e,
-                            const unsigned char *src, int h, int w, int c,
-                            const imgrec_preprocess *p) {
-  if (h == p->height && w == p->width) {
-    normalize(dst, src, c, p);
-    return 0;
-  }
-  size_t n = (size_t)p->height * (size_t)p->width * (size_t)c;
-  unsigned char *fitted = imgrec__alloc(a, n);
-  if (!fitted)
-    return imgrec__fail_memory(e, a, "the resized image");
-  int status = imgrec__resize(fitted, p->height, p->width, a, e, src, h, w, c,
-                              p->resize);
-  if (status == 0)
-    normalize(dst, fitted, c, p);
-  imgrec__free(a, fitted);
-  return status;
+int imgrec__preprocess_channels(int c, const imgrec_preprocess *p) {
+  return c < p->channels ? c : p->channels;
 }
 
-int imgrec__preprocess(float *dst, struct allocator *a, struct error *e,
-                       const unsigned char *pixels, int h, int w, int c,
-                       const imgrec_preprocess *p) {
-  if (c == 1 || p->channels == 3)
-    return resize_normalize(dst, a, e, pixels, h, w, c, p);
+int imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
+                              struct allocator *a, struct error *e,
+                              const unsigned char *pixels, int h, int w, int c,
+                              const imgrec_preprocess *p) {
+  if (c <= p->channels)
+    return imgrec__resize(dst, p->height, p->width, k, a, e, pixels, h, w, c,
+                          p->resize);
   size_t n = (size_t)h * (size_t)w;
   unsigned char *grey = imgrec__alloc(a, n);
   if (!grey)
     return imgrec__fail_memory(e, a, "the grey image");
   imgrec__convert(grey, 1, pixels, 3, 1, n);
-  int status = resize_normalize(dst, a, e, grey, h, w, 1, p);
+  int status = imgrec__resize(dst, p->height, p->width, k, a, e, grey, h, w, 1,
+                              p->resize);
   imgrec__free(a, grey);
+  return status;
+}
+
+int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,
+                       struct error *e, const unsigned char *pixels, int h,
+                       int w, int c, const imgrec_preprocess *p) {
+  int channels = imgrec__preprocess_channels(c, p);
+  if (h == p->height && w == p->width && c == channels) {
+    normalize(dst, pixels, c, p);
+    return 0;
+  }
+  unsigned char *fitted =
+      imgrec__alloc(a, (size_t)p->height * (size_t)p->width * (size_t)channels);
+  if (!fitted)
+    return imgrec__fail_memory(e, a, "the resized image");
+  int status = imgrec__preprocess_pixels(fitted, k, a, e, pixels, h, w, c, p);
+  if (status == 0)
+    normalize(dst, fitted, channels, p);
+  imgrec__free(a, fitted);
   return status;
 }
 
@@ -131,8 +147,8 @@ int imgrec_image_preprocess(imgrec_tensor **out, const imgrec_tensor *image,
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();
-  status = imgrec__preprocess(t->data, &ctx->allocator, &ctx->error,
-                              image->data, (int)image->shape[0],
+  status = imgrec__preprocess(t->data, ctx->kernels, &ctx->allocator,
+                              &ctx->error, image->data, (int)image->shape[0],
                               (int)image->shape[1], (int)image->shape[2], &p);
   imgrec__fp_leave(fp);
   return imgrec__image_end(out, t, status);

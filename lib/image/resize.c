@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "image/image.h"
-
-/* Fraction bits of a weight: sums of weights times 255 stay below 2^31. */
-#define BITS 22
+#include "kernels/kernels.h"
 
 /* One axis: output i is the sum over k < count[i] of
  * weight[i * taps + k] * source[first[i] + k]. */
@@ -48,7 +46,7 @@ static void filter_output(struct filter *f, const struct axis *a, size_t i) {
     total += triangle((first + k - center + 0.5) * inverse);
   for (int32_t k = 0; k < count; k++) {
     double w = triangle((first + k - center + 0.5) * inverse) / total;
-    weight[k] = (int32_t)(w * (1 << BITS) + 0.5);
+    weight[k] = (int32_t)(w * (1 << BLEND_BITS) + 0.5);
   }
   f->first[i] = first;
   f->count[i] = count;
@@ -77,48 +75,62 @@ static int filter_create(struct filter *f, struct allocator *a, struct error *e,
 
 /* ---- Passes ------------------------------------------------------------- */
 
-static unsigned char to_byte(int32_t sum) {
-  int32_t v = sum >> BITS;
-  return (unsigned char)(v < 0 ? 0 : v > 255 ? 255 : v);
+/* Rows that are filtered together.  Turned on their side they are columns, one
+ * beside the other: a pixel's sums are then those of whole rows of bytes. */
+#define STRIP ((size_t)16)
+
+/* Rows of pixels of `channels` bytes; `strip` has room for size x channels x
+ * STRIP of them, `filtered` for outputs x channels x STRIP. */
+struct row_pass {
+  const struct kernels *kernels;
+  const struct filter *filter;
+  size_t size, channels;
+  unsigned char *strip, *filtered;
+};
+
+/* src: `rows` <= STRIP rows of `size` pixels; dst: as many of `outputs`. */
+static void filter_strip(unsigned char *dst, const unsigned char *src,
+                         const struct row_pass *p, size_t rows) {
+  const struct kernels *k = p->kernels;
+  const struct filter *f = p->filter;
+  size_t in = p->size * p->channels, out = f->outputs * p->channels;
+  size_t pixel = STRIP * p->channels;
+  k->turn_bytes(p->strip, STRIP, src, in, rows, in);
+  for (size_t x = 0; x < f->outputs; x++)
+    k->blend_bytes(p->filtered + x * pixel,
+                   p->strip + (size_t)f->first[x] * pixel, pixel,
+                   f->weight + x * f->taps, (size_t)f->count[x], pixel);
+  k->turn_bytes(dst, out, p->filtered, STRIP, out, rows);
 }
 
-/* src: a row of pixels of c bytes; dst: f->outputs pixels. */
-static void filter_row(unsigned char *dst, const unsigned char *src,
-                       const struct filter *f, size_t c) {
-  for (size_t x = 0; x < f->outputs; x++) {
-    const int32_t *weight = f->weight + x * f->taps;
-    const unsigned char *p = src + (size_t)f->first[x] * c;
-    for (size_t k = 0; k < c; k++) {
-      int32_t sum = 1 << (BITS - 1);
-      for (size_t i = 0; i < (size_t)f->count[x]; i++)
-        sum += weight[i] * p[i * c + k];
-      *dst++ = to_byte(sum);
-    }
+/* The last strip overlaps the one in front of it. */
+static void filter_rows(unsigned char *dst, const unsigned char *src,
+                        const struct row_pass *p, size_t rows) {
+  size_t in = p->size * p->channels, out = p->filter->outputs * p->channels;
+  size_t step = min_size(rows, STRIP);
+  for (size_t i = 0; i < rows; i += step) {
+    size_t y = min_size(i, rows - step);
+    filter_strip(dst + y * out, src + y * in, p, step);
   }
 }
 
-/* src: rows of n bytes; dst: f->outputs rows of n; sums: n numbers. */
+/* src: rows of n bytes, the first being row `first` of the image; dst:
+ * f->outputs rows of n. */
 static void filter_columns(unsigned char *dst, size_t dst_stride,
-                           const unsigned char *src, const struct filter *f,
-                           size_t n, int32_t *sums) {
-  for (size_t y = 0; y < f->outputs; y++, dst += dst_stride) {
-    for (size_t x = 0; x < n; x++)
-      sums[x] = 1 << (BITS - 1);
-    for (size_t k = 0; k < (size_t)f->count[y]; k++) {
-      const unsigned char *row = src + ((size_t)f->first[y] + k) * n;
-      int32_t weight = f->weight[y * f->taps + k];
-      for (size_t x = 0; x < n; x++)
-        sums[x] += weight * row[x];
-    }
-    for (size_t x = 0; x < n; x++)
-      dst[x] = to_byte(sums[x]);
-  }
+                           const unsigned char *src, size_t first,
+                           const struct kernels *k, const struct filter *f,
+                           size_t n) {
+  for (size_t y = 0; y < f->outputs; y++)
+    k->blend_bytes(dst + y * dst_stride,
+                   src + ((size_t)f->first[y] - first) * n, n,
+                   f->weight + y * f->taps, (size_t)f->count[y], n);
 }
 
 /* ---- Both axes ---------------------------------------------------------- */
 
 /* dst: rows of dst_stride bytes. */
 struct job {
+  const struct kernels *kernels;
   unsigned char *dst;
   size_t dst_stride;
   const unsigned char *src;
@@ -126,21 +138,27 @@ struct job {
   size_t channels;
 };
 
+/* Memory: the turned strips, then the image between the passes, which has the
+ * rows [first, end) that the second one needs. */
 static int run_filters(const struct job *j, const struct filter *fy,
                        const struct filter *fx, struct allocator *a,
                        struct error *e) {
-  size_t n = fx->outputs * j->channels, h = j->rows.size;
-  unsigned char *middle = imgrec__alloc_array(a, h, n);
-  int32_t *sums = imgrec__alloc_array(a, n, sizeof *sums);
-  if (middle && sums) {
-    for (size_t y = 0; y < h; y++)
-      filter_row(middle + y * n, j->src + y * j->columns.size * j->channels, fx,
-                 j->channels);
-    filter_columns(j->dst, j->dst_stride, middle, fy, n, sums);
-  }
-  imgrec__free(a, sums);
-  imgrec__free(a, middle);
-  return middle && sums ? 0 : imgrec__fail_memory(e, a, "a resize");
+  size_t c = j->channels, n = fx->outputs * c, w = j->columns.size;
+  size_t last = fy->outputs - 1, first = (size_t)fy->first[0];
+  size_t rows = (size_t)fy->first[last] + (size_t)fy->count[last] - first;
+  struct row_pass p = {j->kernels, fx, w, c, NULL, NULL};
+  size_t strips = STRIP * (w * c + n);
+  p.strip = imgrec__alloc(a, strips + rows * n);
+  if (!p.strip)
+    return imgrec__fail_memory(e, a, "a resize");
+  p.filtered = p.strip + STRIP * w * c;
+  unsigned char *middle = p.strip + strips;
+  if (rows < STRIP)
+    memset(p.strip, 0, STRIP * w * c); /* what no row fills */
+  filter_rows(middle, j->src + first * w * c, &p, rows);
+  filter_columns(j->dst, j->dst_stride, middle, first, j->kernels, fy, n);
+  imgrec__free(a, p.strip);
+  return 0;
 }
 
 static int resize_box(const struct job *j, struct allocator *a,
@@ -181,10 +199,12 @@ static void shrink_to_fit(struct job *j, size_t c) {
 }
 
 int imgrec__resize(unsigned char *dst, int height, int width,
-                   struct allocator *a, struct error *e,
-                   const unsigned char *src, int h, int w, int c, int rule) {
+                   const struct kernels *k, struct allocator *a,
+                   struct error *e, const unsigned char *src, int h, int w,
+                   int c, int rule) {
   size_t channels = (size_t)c, stride = (size_t)width * channels;
-  struct job j = {dst,
+  struct job j = {k,
+                  dst,
                   stride,
                   src,
                   {(size_t)h, (size_t)height, 0.0, h},
@@ -222,8 +242,8 @@ int imgrec_image_resize(imgrec_tensor **out, const imgrec_tensor *image,
     return imgrec__image_end(out, t, status);
   }
   uint64_t fp = imgrec__fp_enter();
-  status = imgrec__resize(t->data, height, width, &ctx->allocator, &ctx->error,
-                          image->data, (int)image->shape[0],
+  status = imgrec__resize(t->data, height, width, ctx->kernels, &ctx->allocator,
+                          &ctx->error, image->data, (int)image->shape[0],
                           (int)image->shape[1], (int)image->shape[2], rule);
   imgrec__fp_leave(fp);
   return imgrec__image_end(out, t, status);

@@ -18,6 +18,8 @@
 
 #include "window_tmpl.c"
 
+#include "bytes_tmpl.c"
+
 #define TABLE ISA_PASTE(imgrec__kernels_, IMGREC_ISA)
 
 extern const struct kernels TABLE;
@@ -74,4 +76,6 @@ const struct kernels TABLE = {
     .max_pool_grad = max_pool_grad,
     .min_pool_grad = min_pool_grad,
     .avg_pool_grad = avg_pool_grad,
+    .turn_bytes = turn_bytes,
+    .blend_bytes = blend_bytes,
 };

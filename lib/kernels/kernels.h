@@ -68,6 +68,10 @@ struct output {
   struct epilogue epilogue;
 };
 
+/* Fraction bits of a weight of blend_bytes: sums of weights of one, times 255,
+ * stay below 2^31. */
+#define BLEND_BITS 22
+
 struct kernels {
   const char *name;
   int isa; /* IMGREC_ISA_* */
@@ -174,6 +178,18 @@ struct kernels {
                         const struct window *w, size_t c0, size_t c1);
   void (*avg_pool_grad)(float *dx, const float *dy, const struct window *w,
                         size_t c0, size_t c1);
+
+  /* dst[j][i] = src[i][j] for i < rows, j < columns; the strides are those of
+   * dst's and of src's rows.  dst is not src. */
+  void (*turn_bytes)(unsigned char *dst, size_t dst_stride,
+                     const unsigned char *src, size_t src_stride, size_t rows,
+                     size_t columns);
+  /* dst[x] = (1/2 + sum over k < count of weight[k] src[k][x]) / one, rounded
+   * down, for x < n; src has rows of `stride` bytes, one is 2^BLEND_BITS.  The
+   * weights are not negative and give sums below 256.  dst is not src. */
+  void (*blend_bytes)(unsigned char *dst, const unsigned char *src,
+                      size_t stride, const int32_t *weight, size_t count,
+                      size_t n);
 };
 
 /* The table of an IMGREC_ISA_*, NULL where this build has none. */

@@ -56,7 +56,6 @@ typedef float vf __attribute__((vector_size(4 * VF)));
 typedef int32_t vi __attribute__((vector_size(4 * VF)));
 typedef uint32_t vu __attribute__((vector_size(4 * VF)));
 typedef float vh __attribute__((vector_size(2 * VF))); /* half of a vf */
-typedef uint8_t vb __attribute__((vector_size(VF)));
 typedef double vd __attribute__((vector_size(4 * VF)));
 typedef int64_t vl __attribute__((vector_size(4 * VF)));
 typedef uint64_t vul __attribute__((vector_size(4 * VF)));
@@ -141,23 +140,104 @@ INLINE void store_upto(float *p, vf v, size_t n) {
     store_part(p, v, n);
 }
 
-/* n <= VF bytes as integers, zeros behind them; and integers of 0 to 255 as
- * bytes. */
+/* ---- Bytes -------------------------------------------------------------- */
+
+/* VF bytes to integers, and integers of a byte each back. */
+#if ISA_NUMBER == 3
+
+INLINE vi load_widened(const uint8_t *p) {
+  return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
+}
+
+INLINE void store_narrowed(uint8_t *p, vi v) {
+  _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8((__m512i)v));
+}
+
+#elif ISA_NUMBER == 2
+
+INLINE vi load_widened(const uint8_t *p) {
+  return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
+}
+
+INLINE void store_narrowed(uint8_t *p, vi v) {
+  __m128i low = _mm256_castsi256_si128((__m256i)v);
+  __m128i high = _mm256_extracti128_si256((__m256i)v, 1);
+  __m128i words = _mm_packs_epi32(low, high);
+  _mm_storel_epi64((void *)p, _mm_packus_epi16(words, words));
+}
+
+#elif defined(__SSE2__)
+
+INLINE vi load_widened(const uint8_t *p) {
+  int32_t four;
+  memcpy(&four, p, sizeof four);
+  __m128i zero = _mm_setzero_si128();
+  __m128i words = _mm_unpacklo_epi8(_mm_cvtsi32_si128(four), zero);
+  return (vi)_mm_unpacklo_epi16(words, zero);
+}
+
+INLINE void store_narrowed(uint8_t *p, vi v) {
+  __m128i words = _mm_packs_epi32((__m128i)v, (__m128i)v);
+  int32_t four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+  memcpy(p, &four, sizeof four);
+}
+
+#else
+
+INLINE vi load_widened(const uint8_t *p) {
+  vi v;
+  for (int i = 0; i < VF; i++)
+    v[i] = p[i];
+  return v;
+}
+
+INLINE void store_narrowed(uint8_t *p, vi v) {
+  for (int i = 0; i < VF; i++)
+    p[i] = (uint8_t)v[i];
+}
+
+#endif
+
+/* The same of n <= VF bytes, zeros behind them. */
 INLINE vi load_bytes(const uint8_t *p, const size_t n) {
-  vb v = {0};
+  uint8_t some[VF] = {0};
   if (n == VF)
-    memcpy(&v, p, sizeof v);
-  else
-    memcpy(&v, p, n);
-  return __builtin_convertvector(v, vi);
+    return load_widened(p);
+  memcpy(some, p, n);
+  return load_widened(some);
 }
 
 INLINE void store_bytes(uint8_t *p, vi v, const size_t n) {
-  vb b = __builtin_convertvector(v, vb);
-  if (n == VF)
-    memcpy(p, &b, sizeof b);
-  else
-    memcpy(p, &b, n);
+  uint8_t some[VF];
+  if (n == VF) {
+    store_narrowed(p, v);
+    return;
+  }
+  store_narrowed(some, v);
+  memcpy(p, some, n);
+}
+
+typedef uint8_t vb __attribute__((vector_size(16)));
+
+INLINE vb load_sixteen(const uint8_t *p) {
+  vb v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/* a0 b0 a1 b1 ... of the first and of the last eight. */
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vb){__VA_ARGS__})
+#endif
+INLINE vb interleave_low(vb a, vb b) {
+  return SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+INLINE vb interleave_high(vb a, vb b) {
+  return SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                 31);
 }
 
 /* ---- Selection ---------------------------------------------------------- */

@@ -123,8 +123,8 @@ size_t imgrec__param_offset(const struct imgrec_model *m,
 /* Values [first, first + count) in the file's order from or to memory's. */
 void imgrec__param_export(const struct param *p, const float *memory,
                           size_t first, size_t count, float *file);
-void imgrec__param_import(const struct param *p, const float *file,
-                          float *memory);
+void imgrec__param_import(struct imgrec_context *ctx, const struct param *p,
+                          const float *file, float *memory);
 /* Initial values of the model's `number`-th parameter, whose data is zero. */
 void imgrec__param_init(struct imgrec_context *ctx, struct param *p, int kind,
                         uint64_t seed, int number);

@@ -100,7 +100,7 @@ int imgrec_model_set_parameter(imgrec_model *m, const char *name,
     return imgrec__fail(&m->context->error, IMGREC_ERR_SHAPE,
                         "the value for '%s' must be f32 and of its shape",
                         name);
-  imgrec__param_import(p, value->data, p->data);
+  imgrec__param_import(m->context, p, value->data, p->data);
   imgrec__model_changed(m);
   return IMGREC_OK;
 }

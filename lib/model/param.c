@@ -5,62 +5,95 @@
 
 #include "graph.h"
 
-/* ---- Order --------------------------------------------------------------- */
+/* ---- Order ---------------------------------------------------------------
+ * A file has one row of all inputs for each output, memory one row of all
+ * outputs for each input, which may be in another order: a transposition, done
+ * in tiles that whole cache lines go in and out of.  A vector is a matrix of
+ * one input. */
 
-/* file O x I x H x W, memory H x W x I x O */
-static size_t conv_index(const struct param *p, size_t i) {
-  size_t in = (size_t)p->dim[1], h = (size_t)p->dim[2], w = (size_t)p->dim[3];
-  size_t x = i % w, y = i / w % h, c = i / (w * h) % in, o = i / (w * h * in);
-  return ((y * w + x) * in + c) * (size_t)p->dim[0] + o;
-}
+enum { TILE = 16 };
 
-/* file out x in, memory in x out; behind flatten order=chw the file's inputs
- * are C x H x W, the memory's H x W x C. */
-static size_t dense_input(const struct param *p, size_t j) {
-  size_t pixels = shape_pixels(&p->source);
-  if (p->layout == LAYOUT_DENSE)
-    return j;
-  return j % pixels * (size_t)p->source.c + j / pixels;
-}
-
-/* Where value i of the file, and those behind it, lie in memory: at indices[0
- * .. the return value), at most `count` of them. */
-enum { RUN = 256 };
-
-static size_t memory_indices(const struct param *p, size_t i, size_t count,
-                             size_t indices[RUN]) {
-  size_t n = min_size(count, RUN);
-  if (p->layout == LAYOUT_DENSE || p->layout == LAYOUT_DENSE_CHW) {
-    size_t in = (size_t)p->dim[1], out = (size_t)p->dim[0];
-    size_t o = i / in, j = i % in;
-    n = min_size(n, in - j);
-    for (size_t k = 0; k < n; k++)
-      indices[k] = dense_input(p, j + k) * out + o;
-  } else {
-    for (size_t k = 0; k < n; k++)
-      indices[k] = p->layout == LAYOUT_CONV ? conv_index(p, i + k) : i + k;
+/* The row in memory of the file's input j.
+ * convolution: file I x H x W, memory H x W x I
+ * dense behind flatten order=chw: file C x H x W, memory H x W x C */
+static size_t memory_row(const struct param *p, size_t j) {
+  size_t pixels = 1, channels = 1;
+  if (p->layout == LAYOUT_CONV) {
+    pixels = (size_t)p->dim[2] * (size_t)p->dim[3];
+    channels = (size_t)p->dim[1];
+  } else if (p->layout == LAYOUT_DENSE_CHW) {
+    pixels = shape_pixels(&p->source);
+    channels = (size_t)p->source.c;
   }
-  return n;
+  return pixels == 1 ? j : j % pixels * channels + j / pixels;
+}
+
+struct order {
+  const struct param *param;
+  size_t outputs, inputs;
+};
+
+static struct order order_of(const struct param *p) {
+  size_t outputs = (size_t)p->dim[0];
+  return (struct order){p, outputs, p->count / outputs};
+}
+
+/* file: values of inputs [j, j + columns), rows being outputs [o, o + rows) of
+ * the file or of it as much as is wanted. */
+static void export_tile(const struct order *t, const float *memory, size_t o,
+                        size_t rows, size_t j, size_t columns, float *file) {
+  for (size_t k = 0; k < columns; k++) {
+    const float *from = memory + memory_row(t->param, j + k) * t->outputs + o;
+    for (size_t i = 0; i < rows; i++)
+      file[i * t->inputs + k] = from[i];
+  }
 }
 
 void imgrec__param_export(const struct param *p, const float *memory,
                           size_t first, size_t count, float *file) {
-  size_t indices[RUN], n;
-  for (size_t i = 0; i < count; i += n) {
-    n = memory_indices(p, first + i, count - i, indices);
-    for (size_t k = 0; k < n; k++)
-      file[i + k] = memory[indices[k]];
+  const struct order t = order_of(p);
+  size_t end = first + count, rows, n;
+  for (size_t i = first; i < end; i += rows * n, file += rows * n) {
+    size_t o = i / t.inputs, j = i % t.inputs;
+    n = min_size(end - i, t.inputs - j);
+    rows = n == t.inputs ? min_size((end - i) / n, TILE) : 1;
+    export_tile(&t, memory, o, rows, j, n, file);
   }
 }
 
-void imgrec__param_import(const struct param *p, const float *file,
-                          float *memory) {
-  size_t indices[RUN], n;
-  for (size_t i = 0; i < p->count; i += n) {
-    n = memory_indices(p, i, p->count - i, indices);
-    for (size_t k = 0; k < n; k++)
-      memory[indices[k]] = file[i + k];
+struct import {
+  struct order order;
+  const float *file;
+  float *memory;
+};
+
+static void import_tile(const struct import *t, size_t o, size_t rows, size_t j,
+                        size_t columns) {
+  size_t inputs = t->order.inputs;
+  for (size_t k = 0; k < columns; k++) {
+    const float *from = t->file + o * inputs + j + k;
+    size_t row = memory_row(t->order.param, j + k);
+    float *to = t->memory + row * t->order.outputs + o;
+    for (size_t i = 0; i < rows; i++)
+      to[i] = from[i * inputs];
   }
+}
+
+/* Inputs [begin, end). */
+static void import_range(const void *arg, size_t begin, size_t end) {
+  const struct import *t = arg;
+  size_t outputs = t->order.outputs;
+  for (size_t j = begin; j < end; j += TILE)
+    for (size_t o = 0; o < outputs; o += TILE)
+      import_tile(t, o, min_size(TILE, outputs - o), j,
+                  min_size(TILE, end - j));
+}
+
+void imgrec__param_import(struct imgrec_context *ctx, const struct param *p,
+                          const float *file, float *memory) {
+  const struct import t = {order_of(p), file, memory};
+  imgrec__parallel_range(ctx, t.order.inputs, (size_t)16 * TILE, import_range,
+                         &t);
 }
 
 /* ---- Initial values ------------------------------------------------------ */

@@ -31,9 +31,10 @@ static int preprocess(struct imgrec_model *m,
   if (status < 0 ||
       (status = imgrec__preprocess_check(&ctx->error, &m->preprocess)) < 0)
     return status;
-  return imgrec__preprocess(m->input, &ctx->allocator, &ctx->error, image->data,
-                            (int)image->shape[0], (int)image->shape[1],
-                            (int)image->shape[2], &m->preprocess);
+  return imgrec__preprocess(m->input, ctx->kernels, &ctx->allocator,
+                            &ctx->error, image->data, (int)image->shape[0],
+                            (int)image->shape[1], (int)image->shape[2],
+                            &m->preprocess);
 }
 
 /* The probabilities of an image's classes into m->probabilities. */

@@ -90,12 +90,12 @@ static void report(const struct counts *c, imgrec_evaluation *out) {
   imgrec__options_write(out, &result, sizeof result);
 }
 
-static int evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
-                    imgrec_evaluation *out) {
+int imgrec__evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
+                     struct loader *loader, imgrec_evaluation *out) {
   struct allocator *a = &m->context->allocator;
   size_t classes = (size_t)imgrec_model_classes(m), cells;
   imgrec_evaluation asked = {.struct_size = sizeof asked};
-  struct loader *loader = NULL;
+  struct loader *own = NULL;
   struct counts c = {0};
   int status = imgrec__options_read(&m->context->error, &asked, sizeof asked,
                                     out, "imgrec_evaluation");
@@ -106,11 +106,12 @@ static int evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
     cells = SIZE_MAX; /* which no allocator has */
   if (asked.confusion && !(c.confusion = imgrec__alloc_zero(a, cells)))
     return imgrec__fail_memory(&m->context->error, a, "the confusion matrix");
-  status = imgrec__loader_create(&loader, dataset, &m->preprocess,
-                                 (int)m->plan.batch);
+  if (!loader)
+    status = imgrec__loader_create(&own, dataset, &m->preprocess,
+                                   (int)m->plan.batch);
   if (status >= 0)
-    status = count_all(m, loader, &c);
-  imgrec__loader_destroy(loader);
+    status = count_all(m, loader ? loader : own, &c);
+  imgrec__loader_destroy(own);
   if (status >= 0) {
     if (asked.confusion)
       memcpy(asked.confusion, c.confusion, cells);
@@ -131,7 +132,7 @@ int imgrec_evaluate(imgrec_model *m, imgrec_dataset *dataset,
     return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_evaluate: the data set or out is NULL");
   uint64_t fp = imgrec__fp_enter();
-  int status = evaluate(m, dataset, out);
+  int status = imgrec__evaluate(m, dataset, NULL, out);
   imgrec__fp_leave(fp);
   return status;
 }

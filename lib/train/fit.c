@@ -20,7 +20,7 @@ struct fit {
   struct imgrec_trainer *trainer;
   struct imgrec_model *model;
   struct imgrec_dataset *val;
-  struct loader *loader;
+  struct loader *loader, *val_loader;
   imgrec_fit_options options;
   imgrec_progress progress;
   imgrec_fit_result result;
@@ -87,7 +87,7 @@ static int validate(struct fit *f) {
   f->progress.val_loss = f->progress.val_accuracy = NAN;
   if (!f->val)
     return IMGREC_OK;
-  int status = imgrec_evaluate(f->model, f->val, &e);
+  int status = imgrec__evaluate(f->model, f->val, f->val_loader, &e);
   f->progress.val_loss = (float)e.loss;
   f->progress.val_accuracy = (float)e.top1;
   return status;
@@ -184,6 +184,25 @@ static int take_labels(struct imgrec_model *m,
   return status;
 }
 
+/* The two sets share the room for images by their sizes. */
+static int make_loaders(struct fit *f, struct imgrec_dataset *train) {
+  const struct imgrec_model *m = f->model;
+  int status = imgrec__loader_create(&f->loader, train, &m->preprocess,
+                                     (int)f->options.batch);
+  if (status >= 0 && f->val)
+    status = imgrec__loader_create(&f->val_loader, f->val, &m->preprocess,
+                                   (int)m->plan.batch);
+  if (status < 0 || f->options.epochs == 1)
+    return status;
+  int64_t images = train->count, all = images + (f->val ? f->val->count : 0);
+  uint64_t share =
+      (uint64_t)((double)IMGREC__CACHE_BYTES * (double)images / (double)all);
+  imgrec__loader_keep(f->loader, share);
+  if (f->val)
+    imgrec__loader_keep(f->val_loader, IMGREC__CACHE_BYTES - share);
+  return IMGREC_OK;
+}
+
 static int prepare(struct fit *f, struct imgrec_dataset *train) {
   struct imgrec_model *m = f->model;
   struct allocator *a = &m->context->allocator;
@@ -200,8 +219,7 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
   f->progress.epochs = f->options.epochs;
   f->progress.images_total = imgrec_dataset_size(train);
   f->result.val_loss = f->result.val_accuracy = NAN;
-  status = imgrec__loader_create(&f->loader, train, &m->preprocess,
-                                 (int)f->options.batch);
+  status = make_loaders(f, train);
   return status < 0 ? status : take_labels(m, train);
 }
 
@@ -226,6 +244,7 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
     imgrec__model_changed(t->model);
   }
   imgrec__loader_destroy(f.loader);
+  imgrec__loader_destroy(f.val_loader);
   imgrec__free(&t->model->context->allocator, f.best);
   imgrec__fp_leave(fp);
   if (result && (status >= 0 || f.progress.epoch > 0))

@@ -40,6 +40,10 @@ void imgrec__cross_entropy(const struct kernels *k, const float *z,
 int imgrec__check_dataset(const struct imgrec_model *m,
                           const struct imgrec_dataset *dataset,
                           const char *what);
+/* imgrec_evaluate under imgrec__fp_enter; loader: of the data set with batches
+ * that the model takes, or NULL. */
+int imgrec__evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
+                     struct loader *loader, imgrec_evaluation *out);
 /* Forgets moments and gradients: training begins anew from these weights. */
 void imgrec__trainer_reset(struct imgrec_trainer *t);
 /* A loss that is not finite makes no update.
