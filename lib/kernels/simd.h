@@ -200,21 +200,31 @@ INLINE void store_narrowed(uint8_t *p, vi v) {
 
 /* The same of n <= VF bytes, zeros behind them. */
 INLINE vi load_bytes(const uint8_t *p, const size_t n) {
-  uint8_t some[VF] = {0};
   if (n == VF)
     return load_widened(p);
+#if ISA_NUMBER == 3
+  return (vi)_mm512_cvtepu8_epi32(
+      _mm_maskz_loadu_epi8((__mmask16)((1u << n) - 1u), p));
+#else
+  uint8_t some[VF] = {0};
   memcpy(some, p, n);
   return load_widened(some);
+#endif
 }
 
 INLINE void store_bytes(uint8_t *p, vi v, const size_t n) {
-  uint8_t some[VF];
   if (n == VF) {
     store_narrowed(p, v);
     return;
   }
+#if ISA_NUMBER == 3
+  _mm_mask_storeu_epi8(p, (__mmask16)((1u << n) - 1u),
+                       _mm512_cvtepi32_epi8((__m512i)v));
+#else
+  uint8_t some[VF];
   store_narrowed(some, v);
   memcpy(p, some, n);
+#endif
 }
 
 typedef uint8_t vb __attribute__((vector_size(16)));
@@ -244,7 +254,13 @@ INLINE vb interleave_high(vb a, vb b) {
 
 /* mask: all ones or all zeros in each lane, as comparisons give it. */
 INLINE vf vselect(vi mask, vf yes, vf no) {
+#if ISA_NUMBER == 3
+  return _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), no, yes);
+#elif ISA_NUMBER == 2
+  return _mm256_blendv_ps(no, yes, (vf)mask);
+#else
   return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
+#endif
 }
 
 INLINE vi vselect_int(vi mask, vi yes, vi no) {
