@@ -145,7 +145,8 @@ static void write_gradient(struct arena *a, int i, int k) {
   const struct node *n = &a->graph->nodes[i];
   const struct place *p = &a->plan->places[i];
   int input = n->inputs[k];
-  int in_place = (n->op->flags(n) & OP_IN_PLACE) != 0 && k == 0;
+  int in_place =
+      (n->op->flags(n) & OP_IN_PLACE) != 0 && k == 0 && p->pool == PLAN_NONE;
   if (p->dx[k] == PLAN_NONE)
     return;
   check_backward_reads(a, i, p->dx[k], input, in_place && !p->add[k]);

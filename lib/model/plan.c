@@ -197,7 +197,8 @@ static int gradient_target(struct planner *p, int i, int k, int *add) {
   *add = p->uses[x]++ > 0;
   if (*add)
     return add_storage(p, value_floats(p, x), step, step);
-  if (k == 0 && (n->op->flags(n) & OP_IN_PLACE)) {
+  if (k == 0 && (n->op->flags(n) & OP_IN_PLACE) &&
+      p->plan->places[i].pool == PLAN_NONE) {
     p->gradient[x] = p->gradient[p->plan->places[i].last];
     extend(p, p->gradient[x], end);
   } else {

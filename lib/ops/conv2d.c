@@ -308,16 +308,6 @@ static size_t conv_scratch(const struct node *n, size_t batch, int training) {
                   input_gradient_scratch(n, batch));
 }
 
-static void mask_range(const void *arg, size_t begin, size_t end) {
-  const struct run *r = arg;
-  const struct kernels *k = r->context->kernels;
-  float *dy = r->dy + begin;
-  if (r->pool)
-    k->mask_lost(dy, r->won + begin, end - begin);
-  else
-    k->activate_grad[ACT_RELU](dy, dy, NULL, r->y + begin, 0, end - begin);
-}
-
 /* dy is first made that of the sums, still pooled where they are. */
 static void conv_backward(const struct run *r) {
   const struct node *n = r->node;
@@ -325,9 +315,7 @@ static void conv_backward(const struct run *r) {
   const struct plane dy = {r->dy, r->pool ? r->won : NULL, (size_t)n->out.h,
                            (size_t)n->out.w, (size_t)n->out.c};
   size_t rows = r->batch * shape_pixels(out);
-  if (r->act)
-    imgrec__parallel_range(r->context, rows * dy.channels, 16384, mask_range,
-                           r);
+  imgrec__mask_gradient(r);
   if (r->dparam[0])
     weight_gradient(r, &dy);
   if (n->bias && r->dparam[1])

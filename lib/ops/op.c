@@ -115,6 +115,25 @@ void imgrec__parallel_range(struct imgrec_context *ctx, size_t count,
   imgrec__parallel_for(ctx->pool, ceil_div(count, r.piece), range_task, &r);
 }
 
+/* ---- Behind a ReLU ------------------------------------------------------- */
+
+static void mask_range(const void *arg, size_t begin, size_t end) {
+  const struct run *r = arg;
+  const struct kernels *k = r->context->kernels;
+  float *dy = r->dy + begin;
+  if (r->pool)
+    k->mask_lost(dy, r->won + begin, end - begin);
+  else
+    k->activate_grad[ACT_RELU](dy, dy, NULL, r->y + begin, 0, end - begin);
+}
+
+void imgrec__mask_gradient(const struct run *r) {
+  const struct shape *out = r->pool ? &r->pool->out : &r->node->out;
+  if (r->act)
+    imgrec__parallel_range(r->context, r->batch * shape_count(out), 16384,
+                           mask_range, r);
+}
+
 /* ---- Sums of columns ---------------------------------------------------- */
 
 enum { SUM_ROWS = 512, SUM_PIECES = 256 };

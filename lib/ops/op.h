@@ -216,6 +216,8 @@ int imgrec__window_setup(struct node *n, struct error *e);
 typedef void (*imgrec__range_fn)(const void *arg, size_t begin, size_t end);
 void imgrec__parallel_range(struct imgrec_context *ctx, size_t count,
                             size_t piece, imgrec__range_fn fn, const void *arg);
+/* Makes r->dy, behind a ReLU done along, that before it. */
+void imgrec__mask_gradient(const struct run *r);
 /* Sums over rows x c as sum_rows of the kernels, split into pieces fixed by
  * the shape and added in a fixed order.  `partial` has
  * imgrec__column_sums_scratch() floats. */
