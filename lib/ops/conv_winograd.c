@@ -59,12 +59,18 @@ int imgrec__winograd_fits(const struct conv *c) {
 
 /* ---- Weights: U[p][panel][c][nr] ----------------------------------------- */
 
+/* Floats from U[p] to U[p + 1]. */
+static size_t weight_point(const struct conv *c, size_t panels) {
+  return spread(panels * c->x.channels * (size_t)c->context->kernels->nr);
+}
+
 static size_t panel_count(const struct conv *c) {
   return ceil_div(c->out.channels, (size_t)c->context->kernels->nr);
 }
 
 size_t imgrec__winograd_prepared(const struct conv *c) {
-  return POINTS * c->x.channels * round_up(c->out.channels, PANEL_COLUMNS);
+  return POINTS *
+         spread(c->x.channels * round_up(c->out.channels, PANEL_COLUMNS));
 }
 
 struct weights {
@@ -81,8 +87,9 @@ static void prepare_channels(const void *arg, size_t begin, size_t end) {
   for (size_t c = begin; c < end; c++)
     for (size_t j = 0; j < panels; j++)
       k->winograd_weight(s->out + (j * channels + c) * nr,
-                         panels * channels * nr, s->w + c * filters + j * nr,
-                         channels * filters, min_size(nr, filters - j * nr));
+                         weight_point(s->conv, panels),
+                         s->w + c * filters + j * nr, channels * filters,
+                         min_size(nr, filters - j * nr));
 }
 
 /* w: 9 x C x O */
@@ -101,6 +108,7 @@ struct forward {
   const struct kernels *kernels;
   struct tiling tiling;
   struct block_layout v, m;
+  size_t u_point;
   size_t block, columns; /* tiles, and outputs, at a time */
 };
 
@@ -146,12 +154,12 @@ static void transform_images(const struct conv *c, const struct tiling *t,
 static void multiply(const struct forward *f, const float *v, size_t count,
                      size_t o, size_t columns, float *m) {
   size_t channels = f->conv->x.channels, nr = (size_t)f->kernels->nr;
-  size_t panels = panel_count(f->conv);
   for (size_t p = 0; p < POINTS; p++)
     for (size_t j = 0; j < columns; j += nr) {
       const struct left a = {v + p * f->v.point, f->v.tile, 1,
                              channels,           {1, 1},    {0, 0}};
-      const float *u = f->conv->w + (p * panels + (o + j) / nr) * channels * nr;
+      const float *u =
+          f->conv->w + p * f->u_point + (o + j) / nr * channels * nr;
       f->kernels->gemm_tile(&a, u, nr, m + p * f->m.point + j, f->m.tile, count,
                             min_size(nr, columns - j), 0);
     }
@@ -182,6 +190,7 @@ void imgrec__winograd_forward(const struct conv *c) {
   size_t threads = (size_t)c->context->threads;
   f.tiling = tiling_of(c);
   f.columns = min_size(c->out.channels, BLOCK_O);
+  f.u_point = weight_point(c, panel_count(c));
   f.v = layout_of(c->x.channels);
   f.m = layout_of(f.columns);
   f.block = WORKSPACE_FLOATS / (f.v.tile + f.m.tile);
@@ -205,6 +214,7 @@ struct slabs {
   struct tiling tiling;
   struct block_layout v, m;
   size_t count, floats; /* slabs, and what one has */
+  size_t u_point;       /* floats from dU[p] to dU[p + 1] */
   size_t block;
 };
 
@@ -216,7 +226,8 @@ int imgrec__winograd_gradient_fits(const struct conv *c) {
 
 static struct slabs slabs_of(const struct conv *c) {
   struct slabs s = {.tiling = tiling_of(c)};
-  s.floats = POINTS * c->x.channels * c->out.channels;
+  s.u_point = spread(c->x.channels * c->out.channels);
+  s.floats = POINTS * s.u_point;
   s.count = min_size(s.tiling.total / SLAB_TILES, MOST_SLABS);
   s.count = max_size(min_size(s.count, SLABS_FLOATS / s.floats), 1);
   s.v = layout_of(c->x.channels);
@@ -250,7 +261,7 @@ static void add_products(const struct slabs *s, const float *v, const float *m,
         v + p * s->v.point, 1, s->v.tile, count, {1, 1}, {0, 0}};
     for (size_t j = 0; j < o; j += nr)
       s->kernels->gemm_tile(&a, m + p * s->m.point + j, s->m.tile,
-                            du + p * c * o + j, o, c, min_size(nr, o - j),
+                            du + p * s->u_point + j, o, c, min_size(nr, o - j),
                             accumulate);
   }
 }
@@ -279,12 +290,12 @@ static void add_slabs(const struct slabs *s, size_t c) {
   for (size_t step = 1; step < s->count; step *= 2)
     for (size_t i = 0; i + step < s->count; i += 2 * step)
       for (size_t p = 0; p < POINTS; p++) {
-        float *sum = row + i * s->floats + p * channels * filters;
+        float *sum = row + i * s->floats + p * s->u_point;
         s->kernels->add(sum, sum, sum + step * s->floats, filters);
       }
-  s->kernels->winograd_weight_gradient(
-      s->gradient->dw + c * filters, channels * filters, row,
-      channels * filters, filters, s->gradient->accumulate);
+  s->kernels->winograd_weight_gradient(s->gradient->dw + c * filters,
+                                       channels * filters, row, s->u_point,
+                                       filters, s->gradient->accumulate);
 }
 
 static void add_slabs_range(const void *arg, size_t begin, size_t end) {
