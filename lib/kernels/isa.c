@@ -20,6 +20,8 @@
 
 #include "bytes_tmpl.c"
 
+#include "depthwise_tmpl.c"
+
 #define TABLE ISA_PASTE(imgrec__kernels_, IMGREC_ISA)
 
 extern const struct kernels TABLE;
@@ -78,4 +80,7 @@ const struct kernels TABLE = {
     .avg_pool_grad = avg_pool_grad,
     .turn_bytes = turn_bytes,
     .blend_bytes = blend_bytes,
+    .depthwise = depthwise,
+    .depthwise_grad_x = depthwise_grad_x,
+    .depthwise_grad_w = depthwise_grad_w,
 };

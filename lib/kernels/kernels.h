@@ -40,6 +40,13 @@ struct left {
   ptrdiff_t jump[2];
 };
 
+/* A depthwise convolution of one image x: height x width x channels, giving
+ * y: out_height x out_width x channels, with one filter a channel. */
+struct depthwise {
+  size_t height, width, channels, out_height, out_width;
+  size_t kernel[2], stride[2], pad[2], dilation[2];
+};
+
 /* What is done to the sums of a convolution before they are stored:
  *   y = relu(fma(x, scale[c], shift[c])), x + shift[c] without a scale. */
 struct epilogue {
@@ -190,6 +197,18 @@ struct kernels {
   void (*blend_bytes)(unsigned char *dst, const unsigned char *src,
                       size_t stride, const int32_t *weight, size_t count,
                       size_t n);
+
+  /* w, dw: KH x KW x C.  Output row oy of one image; row iy of its gradient by
+   * x, which is overwritten; and what output rows [first, last) of it add to
+   * the gradient by w. */
+  void (*depthwise)(float *y, const float *x, const float *w,
+                    const struct depthwise *d, const struct epilogue *e,
+                    size_t oy);
+  void (*depthwise_grad_x)(float *dx, const float *dy, const float *w,
+                           const struct depthwise *d, size_t iy);
+  void (*depthwise_grad_w)(float *dw, const float *x, const float *dy,
+                           const struct depthwise *d, size_t first,
+                           size_t last);
 };
 
 /* The table of an IMGREC_ISA_*, NULL where this build has none. */
