@@ -346,6 +346,16 @@ static __attribute__((noinline)) vf vfma(vf a, vf b, vf c) {
 #endif
 #endif
 
+/* a * b + c where a * b is exact in double, so that rounding once or twice is
+ * the same. */
+#if ISA_NUMBER == 3
+INLINE vd vfma_exact(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
+#elif ISA_NUMBER == 2
+INLINE vd vfma_exact(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
+#else
+INLINE vd vfma_exact(vd a, vd b, vd c) { return a * b + c; }
+#endif
+
 /* ---- Reductions over 16 virtual lanes ----------------------------------- */
 
 #define LANES 16
