@@ -177,6 +177,9 @@ struct kernels {
   void (*max_pool)(float *y, const float *x, const struct window *w, size_t oy);
   void (*min_pool)(float *y, const float *x, const struct window *w, size_t oy);
   void (*avg_pool)(float *y, const float *x, const struct window *w, size_t oy);
+  /* y[c] = the mean over rows, `stride` floats apart, summed in f64. */
+  void (*mean_rows)(float *y, const float *x, size_t rows, size_t stride,
+                    size_t c);
   /* Channels [c0, c1) of one image; dx (not dy) is overwritten.  The gradient
    * goes to the first of equal winners. */
   void (*max_pool_grad)(float *dx, const float *dy, const float *x,
@@ -185,6 +188,13 @@ struct kernels {
                         const struct window *w, size_t c0, size_t c1);
   void (*avg_pool_grad)(float *dx, const float *dy, const struct window *w,
                         size_t c0, size_t c1);
+  /* Where windows do not overlap (no stride is less than the kernel): the rows
+   * of dx from the window of output row oy, or from 0, to that of the next, or
+   * to the end.  No other call writes to them. */
+  void (*max_pool_grad_row)(float *dx, const float *dy, const float *x,
+                            const struct window *w, size_t oy);
+  void (*min_pool_grad_row)(float *dx, const float *dy, const float *x,
+                            const struct window *w, size_t oy);
 
   /* dst[j][i] = src[i][j] for i < rows, j < columns; the strides are those of
    * dst's and of src's rows.  dst is not src. */
