@@ -111,7 +111,8 @@ static void expect_pool_grad(const struct call *call, float *dx, size_t oy,
   float dy = call->in[1][(oy * w->out_width + ox) * w->channels + c];
   for (size_t t = 0; t < w->kernel[0] * w->kernel[1]; t++) {
     ptrdiff_t pixel = tap_pixel(w, oy, ox, t);
-    if (pixel < 0)
+    size_t row = (size_t)pixel / w->width;
+    if (pixel < 0 || row < call->c0 || row >= call->c1)
       continue;
     if (call->which == POOL_AVG)
       dx[(size_t)pixel * w->channels + c] += dy / (float)p.count;
@@ -120,7 +121,7 @@ static void expect_pool_grad(const struct call *call, float *dx, size_t oy,
   }
 }
 
-/* Channels outside [c0, c1) keep what they had. */
+/* Rows outside [c0, c1) keep what they had. */
 static void check_pool_grad(struct call *c, const float *start) {
   const struct window *w = c->window;
   c->name = "pool_grad";
@@ -128,11 +129,11 @@ static void check_pool_grad(struct call *c, const float *start) {
   c->start = start;
   float *want = malloc(c->words * sizeof *want);
   for (size_t i = 0; i < c->words; i++) {
-    size_t channel = i % w->channels;
-    want[i] = channel >= c->c0 && channel < c->c1 ? 0.0f : start[i];
+    size_t row = i / w->channels / w->width;
+    want[i] = row >= c->c0 && row < c->c1 ? 0.0f : start[i];
   }
   for (size_t o = 0; o < w->out_height * w->out_width; o++)
-    for (size_t i = c->c0; i < c->c1; i++)
+    for (size_t i = 0; i < w->channels; i++)
       expect_pool_grad(c, want, o / w->out_width, o % w->out_width, i);
   float *got = on_all_tables(c, run_pool_grad);
   for (size_t i = 0; i < c->words; i++)
@@ -148,7 +149,7 @@ static void check_pool_grad_rows(struct call *c, const float *start) {
       c->which == POOL_AVG)
     return;
   c->c0 = 0;
-  c->c1 = w->channels;
+  c->c1 = w->height;
   c->start = start;
   float *want = on_all_tables(c, run_pool_grad);
   float *got = on_all_tables(c, run_pool_grad_rows);
@@ -168,8 +169,8 @@ static void test_window_tmpl__pooling(void **state) {
     float *start = numbers(pixels * w.channels, PLAIN);
     struct call c = {.in = {x, dy}, .which = i % POOLS, .window = &w};
     check_pool_row(&c);
-    c.c0 = below(w.channels);
-    c.c1 = c.c0 + 1 + below(w.channels - c.c0);
+    c.c0 = below(w.height);
+    c.c1 = c.c0 + 1 + below(w.height - c.c0);
     check_pool_grad(&c, start);
     check_pool_grad_rows(&c, start);
     free(x);
@@ -222,10 +223,10 @@ static void test_window_tmpl__pooling_ties(void **state) {
     float dx[4];
     if (k == NULL)
       continue;
-    k->max_pool_grad(dx, &dy, x, &w, 0, 1);
+    k->max_pool_grad(dx, &dy, x, &w, 0, 2);
     assert_true(dx[0] == 0.0f && dx[1] == 3.0f);
     assert_true(dx[2] == 0.0f && dx[3] == 0.0f);
-    k->min_pool_grad(dx, &dy, x, &w, 0, 1);
+    k->min_pool_grad(dx, &dy, x, &w, 0, 2);
     assert_true(dx[0] == 3.0f && dx[3] == 0.0f);
   }
 }

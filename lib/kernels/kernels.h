@@ -180,14 +180,14 @@ struct kernels {
   /* y[c] = the mean over rows, `stride` floats apart, summed in f64. */
   void (*mean_rows)(float *y, const float *x, size_t rows, size_t stride,
                     size_t c);
-  /* Channels [c0, c1) of one image; dx (not dy) is overwritten.  The gradient
+  /* Rows [first, last) of dx of one image, which are overwritten.  The gradient
    * goes to the first of equal winners. */
   void (*max_pool_grad)(float *dx, const float *dy, const float *x,
-                        const struct window *w, size_t c0, size_t c1);
+                        const struct window *w, size_t first, size_t last);
   void (*min_pool_grad)(float *dx, const float *dy, const float *x,
-                        const struct window *w, size_t c0, size_t c1);
+                        const struct window *w, size_t first, size_t last);
   void (*avg_pool_grad)(float *dx, const float *dy, const struct window *w,
-                        size_t c0, size_t c1);
+                        size_t first, size_t last);
   /* Where windows do not overlap (no stride is less than the kernel): the rows
    * of dx from the window of output row oy, or from 0, to that of the next, or
    * to the end.  No other call writes to them. */

@@ -172,12 +172,12 @@ static void mean_rows(float *y, const float *x, size_t rows, size_t stride,
 
 /* ---- Backward ----------------------------------------------------------- */
 
-/* Pixels [first, last) of a row or, with rows that follow, of the image. */
+/* Pixels [first, last) of the image. */
 static void clear_pixels(float *dx, const struct window *w, size_t first,
-                         size_t last, size_t c0, size_t c1) {
-  float *to = dx + first * w->channels + c0;
-  for (size_t i = first; i < last; i++, to += w->channels)
-    memset(to, 0, (c1 - c0) * sizeof *to);
+                         size_t last) {
+  if (last > first)
+    memset(dx + first * w->channels, 0,
+           (last - first) * w->channels * sizeof *dx);
 }
 
 INLINE vi greater(vf a, vf b) { return a > b; }
@@ -203,75 +203,84 @@ INLINE void give(float *dx, vf dy, vi won, int32_t tap, const size_t n,
   store_upto(dx, (fresh ? (vf){0} : load_upto(dx, n)) + gain, n);
 }
 
-INLINE void give_winner(float *dx, const float *dy, const float *x,
-                        const struct window *w, struct area a, const size_t n,
-                        const int fresh, vi (*beats)(vf, vf)) {
-  const size_t row = w->width * w->channels, columns = a.right - a.left;
+/* An image at work, of which only rows [first, last) of dx are written. */
+struct spread {
+  float *dx;
+  const float *dy, *x;
+  const struct window *w;
+  size_t first, last;
+};
+
+/* n channels from float `in` of dx and x, and float `out` of dy, on. */
+INLINE void give_winner(const struct spread *s, size_t in, size_t out,
+                        struct area a, const size_t n, const int fresh,
+                        vi (*beats)(vf, vf)) {
+  const size_t channels = s->w->channels, row = s->w->width * channels;
+  const float *x = s->x + in;
   struct contest c = {load_upto(x, n), {0}};
   int32_t tap = 0;
-  for (size_t i = 0; i < a.bottom - a.top; i++)
-    for (size_t j = 0; j < columns; j++)
-      compete(&c, load_upto(x + i * row + j * w->channels, n), tap++, beats);
-  vf all = load_upto(dy, n);
+  for (size_t i = a.top; i < a.bottom; i++, x += row)
+    for (size_t j = 0; j < a.right - a.left; j++)
+      compete(&c, load_upto(x + j * channels, n), tap++, beats);
+  vf dy = load_upto(s->dy + out, n);
+  float *dx = s->dx + in;
   tap = 0;
-  for (size_t i = 0; i < a.bottom - a.top; i++)
-    for (size_t j = 0; j < columns; j++)
-      give(dx + i * row + j * w->channels, all, c.won, tap++, n, fresh);
+  for (size_t i = a.top; i < a.bottom; i++, dx += row)
+    for (size_t j = 0; j < a.right - a.left; j++, tap++)
+      if (i >= s->first && i < s->last)
+        give(dx + j * channels, dy, c.won, tap, n, fresh);
 }
 
-INLINE void give_square(float *dx, const float *dy, const float *x,
-                        const struct window *w, const int size, const size_t n,
-                        const int fresh, vi (*beats)(vf, vf)) {
+INLINE void give_square(const struct spread *s, size_t in, size_t out,
+                        const int size, const size_t n, const int fresh,
+                        vi (*beats)(vf, vf)) {
+  const struct window *w = s->w;
+  const float *x = s->x + in;
+  float *dx = s->dx + in;
   struct contest c = {load_upto(x, n), {0}};
   UNROLL for (int i = 1; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
     compete(&c, load_upto(x + tap * w->channels, n), i, beats);
   }
-  vf all = load_upto(dy, n);
+  vf dy = load_upto(s->dy + out, n);
   UNROLL for (int i = 0; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    give(dx + tap * w->channels, all, c.won, i, n, fresh);
+    give(dx + tap * w->channels, dy, c.won, i, n, fresh);
   }
 }
-
-/* Arrays of one image at work, and the channels. */
-struct spread {
-  float *dx;
-  const float *dy, *x;
-  const struct window *w;
-  size_t c0, c1;
-};
 
 INLINE void spread_vector(const struct spread *s, size_t in, size_t out,
                           struct area a, const size_t n, const int size,
                           const int fresh, vi (*beats)(vf, vf)) {
   if (size > 0)
-    give_square(s->dx + in, s->dy + out, s->x + in, s->w, size, n, fresh,
-                beats);
+    give_square(s, in, out, size, n, fresh, beats);
   else
-    give_winner(s->dx + in, s->dy + out, s->x + in, s->w, a, n, fresh, beats);
+    give_winner(s, in, out, a, n, fresh, beats);
 }
 
 /* The window of output number `out`. */
 INLINE void spread_pixel(const struct spread *s, size_t out, struct area a,
                          const int size, const int fresh, vi (*beats)(vf, vf)) {
-  size_t c = s->c0, rest = (s->c1 - s->c0) % VF;
-  size_t in = area_offset(s->w, a);
-  out *= s->w->channels;
-  for (; c + VF <= s->c1; c += VF)
-    spread_vector(s, in + c, out + c, a, VF, size, fresh, beats);
-  if (rest > 0)
-    spread_vector(s, in + c, out + c, a, rest, size, fresh, beats);
+  const size_t channels = s->w->channels, in = area_offset(s->w, a);
+  size_t c = 0;
+  for (; c + VF <= channels; c += VF)
+    spread_vector(s, in + c, out * channels + c, a, VF, size, fresh, beats);
+  if (channels % VF > 0)
+    spread_vector(s, in + c, out * channels + c, a, channels % VF, size, fresh,
+                  beats);
 }
 
 INLINE void spread_row(const struct spread *s, size_t oy, const int fresh,
                        vi (*beats)(vf, vf)) {
   const struct window *w = s->w;
-  const struct span square = square_span(w, oy);
+  struct span square = square_span(w, oy);
+  struct area a = area_of(w, oy, 0);
+  if (a.top < s->first || a.bottom > s->last)
+    square = (struct span){0, 0, 0};
   for (size_t ox = 0; ox < w->out_width; ox++) {
     size_t out = oy * w->out_width + ox;
-    struct area a = area_of(w, oy, ox);
     int inside = ox >= square.begin && ox < square.end;
+    a = area_of(w, oy, ox);
     if (inside && square.size == 2)
       spread_pixel(s, out, a, 2, fresh, beats);
     else if (inside && !fresh)
@@ -281,38 +290,45 @@ INLINE void spread_row(const struct spread *s, size_t oy, const int fresh,
   }
 }
 
-/* Before the windows of row oy are added: clears the rows that no window has
- * reached yet, behind the last windows all that are left.  They are then in the
- * nearest cache.  Returns how many rows are clear. */
-INLINE size_t clear_ahead(float *dx, const struct window *w, size_t oy,
-                          size_t done, size_t c0, size_t c1) {
-  size_t to = w->height;
-  if (oy < w->out_height)
-    to = area_of(w, oy, 0).bottom;
-  if (to > done)
-    clear_pixels(dx, w, done * w->width, to * w->width, c0, c1);
-  return to > done ? to : done;
+/* Rows of outputs whose windows reach rows [first, last) of the image. */
+INLINE size_t first_window(const struct window *w, size_t first) {
+  size_t end = first + w->pad[0] + 1;
+  return end > w->kernel[0]
+             ? (end - w->kernel[0] + w->stride[0] - 1) / w->stride[0]
+             : 0;
 }
 
-/* The windows in order. */
+INLINE size_t last_window(const struct window *w, size_t last) {
+  size_t count = (last - 1 + w->pad[0]) / w->stride[0] + 1;
+  return count < w->out_height ? count : w->out_height;
+}
+
+/* Clears the rows in front of `to` that are not clear yet.  Done just before
+ * windows are added to them, it leaves them in the nearest cache. */
+INLINE void clear_ahead(const struct spread *s, size_t *done, size_t to) {
+  to = to < s->last ? to : s->last;
+  clear_pixels(s->dx, s->w, *done * s->w->width, to * s->w->width);
+  *done = to > *done ? to : *done;
+}
+
 INLINE void extreme_pool_grad(const struct spread *s, vi (*beats)(vf, vf)) {
-  size_t clear = 0;
-  for (size_t oy = 0; oy < s->w->out_height; oy++) {
-    clear = clear_ahead(s->dx, s->w, oy, clear, s->c0, s->c1);
+  size_t done = s->first, end = last_window(s->w, s->last);
+  for (size_t oy = first_window(s->w, s->first); oy < end; oy++) {
+    clear_ahead(s, &done, area_of(s->w, oy, 0).bottom);
     spread_row(s, oy, 0, beats);
   }
-  clear_ahead(s->dx, s->w, s->w->out_height, clear, s->c0, s->c1);
+  clear_ahead(s, &done, s->last);
 }
 
 static void max_pool_grad(float *dx, const float *dy, const float *x,
-                          const struct window *w, size_t c0, size_t c1) {
-  const struct spread s = {dx, dy, x, w, c0, c1};
+                          const struct window *w, size_t first, size_t last) {
+  const struct spread s = {dx, dy, x, w, first, last};
   extreme_pool_grad(&s, greater);
 }
 
 static void min_pool_grad(float *dx, const float *dy, const float *x,
-                          const struct window *w, size_t c0, size_t c1) {
-  const struct spread s = {dx, dy, x, w, c0, c1};
+                          const struct window *w, size_t first, size_t last) {
+  const struct spread s = {dx, dy, x, w, first, last};
   extreme_pool_grad(&s, less);
 }
 
@@ -325,15 +341,14 @@ INLINE void extreme_pool_grad_row(const struct spread *s, size_t oy,
   size_t from = oy > 0 ? a.top : 0, to = w->height, done = 0;
   if (oy + 1 < w->out_height)
     to = area_of(w, oy + 1, 0).top;
-  clear_pixels(s->dx, w, from * w->width, a.top * w->width, 0, w->channels);
-  clear_pixels(s->dx, w, a.bottom * w->width, to * w->width, 0, w->channels);
+  clear_pixels(s->dx, w, from * w->width, a.top * w->width);
+  clear_pixels(s->dx, w, a.bottom * w->width, to * w->width);
   for (size_t ox = 0; ox <= w->out_width; ox++) {
     struct area b = {0, 0, w->width, w->width};
     if (ox < w->out_width)
       b = area_of(w, oy, ox);
     for (size_t i = a.top; i < a.bottom && done < b.left; i++)
-      clear_pixels(s->dx, w, i * w->width + done, i * w->width + b.left, 0,
-                   w->channels);
+      clear_pixels(s->dx, w, i * w->width + done, i * w->width + b.left);
     done = b.right;
   }
   spread_row(s, oy, 1, beats);
@@ -341,41 +356,47 @@ INLINE void extreme_pool_grad_row(const struct spread *s, size_t oy,
 
 static void max_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->channels};
+  const struct spread s = {dx, dy, x, w, 0, w->height};
   extreme_pool_grad_row(&s, oy, greater);
 }
 
 static void min_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->channels};
+  const struct spread s = {dx, dy, x, w, 0, w->height};
   extreme_pool_grad_row(&s, oy, less);
 }
 
 /* Every tap gets dy / count. */
-INLINE void give_all(float *dx, const float *dy, const struct window *w,
+INLINE void give_all(const struct spread *s, size_t in, size_t out,
                      struct area a, const size_t n) {
-  vf share = load_upto(dy, n) / (float)area_size(a);
-  float *row = dx + (a.top * w->width + a.left) * w->channels;
-  for (size_t i = a.top; i < a.bottom; i++, row += w->width * w->channels)
-    for (size_t j = 0; j < a.right - a.left; j++) {
-      float *to = row + j * w->channels;
+  const size_t channels = s->w->channels, row = s->w->width * channels;
+  vf share = load_upto(s->dy + out, n) / (float)area_size(a);
+  float *dx = s->dx + in;
+  for (size_t i = a.top; i < a.bottom; i++, dx += row)
+    for (size_t j = 0; j < a.right - a.left && i >= s->first && i < s->last;
+         j++) {
+      float *to = dx + j * channels;
       store_upto(to, load_upto(to, n) + share, n);
     }
 }
 
+INLINE void share_pixel(const struct spread *s, size_t out, struct area a) {
+  const size_t channels = s->w->channels, in = area_offset(s->w, a);
+  size_t c = 0;
+  for (; c + VF <= channels; c += VF)
+    give_all(s, in + c, out * channels + c, a, VF);
+  if (channels % VF > 0)
+    give_all(s, in + c, out * channels + c, a, channels % VF);
+}
+
 static void avg_pool_grad(float *dx, const float *dy, const struct window *w,
-                          size_t c0, size_t c1) {
-  size_t clear = 0;
-  for (size_t oy = 0; oy < w->out_height; oy++) {
-    clear = clear_ahead(dx, w, oy, clear, c0, c1);
-    for (size_t ox = 0; ox < w->out_width; ox++, dy += w->channels) {
-      struct area a = area_of(w, oy, ox);
-      size_t c = c0;
-      for (; c + VF <= c1; c += VF)
-        give_all(dx + c, dy + c, w, a, VF);
-      if (c < c1)
-        give_all(dx + c, dy + c, w, a, c1 - c);
-    }
+                          size_t first, size_t last) {
+  const struct spread s = {dx, dy, NULL, w, first, last};
+  size_t done = first, end = last_window(w, last);
+  for (size_t oy = first_window(w, first); oy < end; oy++) {
+    clear_ahead(&s, &done, area_of(w, oy, 0).bottom);
+    for (size_t ox = 0; ox < w->out_width; ox++)
+      share_pixel(&s, oy * w->out_width + ox, area_of(w, oy, ox));
   }
-  clear_ahead(dx, w, w->out_height, clear, c0, c1);
+  clear_ahead(&s, &done, last);
 }

@@ -75,26 +75,32 @@ static void pool_forward(const struct run *r) {
   imgrec__parallel_range(r->context, rows, 8192 / row, pool_rows, &job);
 }
 
-enum { POOL_CHANNELS = 32 };
+/* Rows of the gradient by x that are made together: more than a few, as what
+ * windows reach over their edges is compared twice. */
+static size_t band_rows(const struct window *w) {
+  size_t rows = 16384 / (w->width * w->channels);
+  return max_size(rows, 4 * max_size(w->kernel[0], w->stride[0]));
+}
 
-/* Blocks of channels of the images of the batch. */
-static void pool_grad_blocks(const void *arg, size_t begin, size_t end) {
+/* Bands of rows of the images of the batch. */
+static void pool_grad_bands(const void *arg, size_t begin, size_t end) {
   const struct pool_job *job = arg;
   const struct run *r = job->run;
   const struct window *w = &job->window;
   const struct kernels *k = r->context->kernels;
-  size_t blocks = ceil_div(w->channels, POOL_CHANNELS);
+  size_t rows = band_rows(w), bands = ceil_div(w->height, rows);
   for (size_t i = begin; i < end; i++) {
-    size_t in = i / blocks * w->height * w->width * w->channels;
-    size_t out = i / blocks * w->out_height * w->out_width * w->channels;
-    size_t c0 = i % blocks * POOL_CHANNELS;
-    size_t c1 = min_size(c0 + POOL_CHANNELS, w->channels);
+    size_t in = i / bands * w->height * w->width * w->channels;
+    size_t out = i / bands * w->out_height * w->out_width * w->channels;
+    size_t first = i % bands * rows, last = min_size(first + rows, w->height);
     if (job->kind == POOL_MAX)
-      k->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, c0, c1);
+      k->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                       last);
     else if (job->kind == POOL_MIN)
-      k->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, c0, c1);
+      k->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                       last);
     else
-      k->avg_pool_grad(r->dx[0] + in, r->dy + out, w, c0, c1);
+      k->avg_pool_grad(r->dx[0] + in, r->dy + out, w, first, last);
   }
 }
 
@@ -118,7 +124,7 @@ static void pool_grad_rows(const void *arg, size_t begin, size_t end) {
 static void pool_backward(const struct run *r) {
   const struct pool_job job = pool_job(r);
   const struct window *w = &job.window;
-  size_t blocks = ceil_div(w->channels, POOL_CHANNELS);
+  size_t bands = ceil_div(w->height, band_rows(w));
   int apart = w->stride[0] >= w->kernel[0] && w->stride[1] >= w->kernel[1];
   if (!r->dx[0])
     return;
@@ -127,7 +133,7 @@ static void pool_backward(const struct run *r) {
                            8192 / (w->out_width * w->channels), pool_grad_rows,
                            &job);
   else
-    imgrec__parallel_range(r->context, r->batch * blocks, 1, pool_grad_blocks,
+    imgrec__parallel_range(r->context, r->batch * bands, 1, pool_grad_bands,
                            &job);
 }
 
