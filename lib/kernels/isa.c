@@ -22,6 +22,8 @@
 
 #include "depthwise_tmpl.c"
 
+#include "random_tmpl.c"
+
 #define TABLE ISA_PASTE(imgrec__kernels_, IMGREC_ISA)
 
 extern const struct kernels TABLE;
@@ -79,10 +81,13 @@ const struct kernels TABLE = {
     .max_pool_grad = max_pool_grad,
     .min_pool_grad = min_pool_grad,
     .avg_pool_grad = avg_pool_grad,
-    .turn_bytes = turn_bytes,
-    .blend_bytes = blend_bytes,
     .max_pool_grad_row = max_pool_grad_row,
     .min_pool_grad_row = min_pool_grad_row,
+    .turn_bytes = turn_bytes,
+    .blend_bytes = blend_bytes,
+    .random_unit = random_unit,
+    .random_normal2 = random_normal2,
+    .dropout = dropout,
     .depthwise = depthwise,
     .depthwise_grad_x = depthwise_grad_x,
     .depthwise_grad_w = depthwise_grad_w,

@@ -208,6 +208,16 @@ struct kernels {
                       size_t stride, const int32_t *weight, size_t count,
                       size_t n);
 
+  /* The numbers first .. first + n - 1 of a stream of the generator (base.h):
+   * imgrec__random_unit, imgrec__random_normal2. */
+  void (*random_unit)(float *u, size_t n, uint64_t seed, uint64_t stream,
+                      uint64_t first);
+  void (*random_normal2)(float *z, size_t n, uint64_t seed, uint64_t stream,
+                         uint64_t first);
+  /* y = x / (1 - rate) where the stream's unit is at least the rate, else 0. */
+  void (*dropout)(float *y, const float *x, size_t n, float rate, uint64_t seed,
+                  uint64_t stream, uint64_t first);
+
   /* w, dw: KH x KW x C.  Output row oy of one image; row iy of its gradient by
    * x, which is overwritten; and what output rows [first, last) of it add to
    * the gradient by w. */
