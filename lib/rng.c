@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counter-based random numbers: a pure function of seed, stream and index. */
+/* Counter-based random numbers: a pure function of seed, stream and index.
+ * One at a time; kernels/random_tmpl.c makes many, and the same. */
 #include "base.h"
 
 /* The multipliers and Weyl constants of Philox4x32. */

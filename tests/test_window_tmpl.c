@@ -25,6 +25,16 @@ static void run_pool_grad(const struct kernels *k, const struct call *c,
     k->avg_pool_grad(out, c->in[1], w, c->c0, c->c1);
 }
 
+/* Row after row, where windows do not overlap. */
+static void run_pool_grad_rows(const struct kernels *k, const struct call *c,
+                               float *out) {
+  for (size_t oy = c->window->out_height; oy-- > 0;)
+    if (c->which == POOL_MAX)
+      k->max_pool_grad_row(out, c->in[1], c->in[0], c->window, oy);
+    else
+      k->min_pool_grad_row(out, c->in[1], c->in[0], c->window, oy);
+}
+
 /* Padding is smaller than the kernel, so that no window is all padding. */
 static struct window some_window(void) {
   struct window w = {
@@ -101,7 +111,8 @@ static void expect_pool_grad(const struct call *call, float *dx, size_t oy,
   float dy = call->in[1][(oy * w->out_width + ox) * w->channels + c];
   for (size_t t = 0; t < w->kernel[0] * w->kernel[1]; t++) {
     ptrdiff_t pixel = tap_pixel(w, oy, ox, t);
-    if (pixel < 0)
+    size_t row = (size_t)pixel / w->width;
+    if (pixel < 0 || row < call->c0 || row >= call->c1)
       continue;
     if (call->which == POOL_AVG)
       dx[(size_t)pixel * w->channels + c] += dy / (float)p.count;
@@ -110,7 +121,7 @@ static void expect_pool_grad(const struct call *call, float *dx, size_t oy,
   }
 }
 
-/* Channels outside [c0, c1) keep what they had. */
+/* Rows outside [c0, c1) keep what they had. */
 static void check_pool_grad(struct call *c, const float *start) {
   const struct window *w = c->window;
   c->name = "pool_grad";
@@ -118,11 +129,11 @@ static void check_pool_grad(struct call *c, const float *start) {
   c->start = start;
   float *want = malloc(c->words * sizeof *want);
   for (size_t i = 0; i < c->words; i++) {
-    size_t channel = i % w->channels;
-    want[i] = channel >= c->c0 && channel < c->c1 ? 0.0f : start[i];
+    size_t row = i / w->channels / w->width;
+    want[i] = row >= c->c0 && row < c->c1 ? 0.0f : start[i];
   }
   for (size_t o = 0; o < w->out_height * w->out_width; o++)
-    for (size_t i = c->c0; i < c->c1; i++)
+    for (size_t i = 0; i < w->channels; i++)
       expect_pool_grad(c, want, o / w->out_width, o % w->out_width, i);
   float *got = on_all_tables(c, run_pool_grad);
   for (size_t i = 0; i < c->words; i++)
@@ -131,9 +142,25 @@ static void check_pool_grad(struct call *c, const float *start) {
   free(got);
 }
 
+/* The same bits as when all is cleared first. */
+static void check_pool_grad_rows(struct call *c, const float *start) {
+  const struct window *w = c->window;
+  if (w->stride[0] < w->kernel[0] || w->stride[1] < w->kernel[1] ||
+      c->which == POOL_AVG)
+    return;
+  c->c0 = 0;
+  c->c1 = w->height;
+  c->start = start;
+  float *want = on_all_tables(c, run_pool_grad);
+  float *got = on_all_tables(c, run_pool_grad_rows);
+  assert_memory_equal(got, want, c->words * sizeof *got);
+  free(want);
+  free(got);
+}
+
 static void test_window_tmpl__pooling(void **state) {
   (void)state;
-  for (int i = 0; i < 600; i++) {
+  for (int i = 0; i < 1200; i++) {
     struct window w = some_window();
     enum values v = i / POOLS % 2 ? PLAIN : SPECIAL;
     size_t pixels = w.height * w.width, outs = w.out_height * w.out_width;
@@ -142,12 +169,41 @@ static void test_window_tmpl__pooling(void **state) {
     float *start = numbers(pixels * w.channels, PLAIN);
     struct call c = {.in = {x, dy}, .which = i % POOLS, .window = &w};
     check_pool_row(&c);
-    c.c0 = below(w.channels);
-    c.c1 = c.c0 + 1 + below(w.channels - c.c0);
+    c.c0 = below(w.height);
+    c.c1 = c.c0 + 1 + below(w.height - c.c0);
     check_pool_grad(&c, start);
+    check_pool_grad_rows(&c, start);
     free(x);
     free(dy);
     free(start);
+  }
+}
+
+/* out: c means of rows that are 3 floats further apart. */
+static void run_mean_rows(const struct kernels *k, const struct call *c,
+                          float *out) {
+  k->mean_rows(out, c->in[0], c->rows, c->c + 3, c->c);
+}
+
+static void test_window_tmpl__mean_rows(void **state) {
+  (void)state;
+  for (int i = 0; i < 300; i++) {
+    size_t rows = 1 + below(60), channels = 1 + below(90);
+    float *x = numbers(rows * (channels + 3), i % 2 ? PLAIN : SPECIAL);
+    struct call c = {.name = "mean_rows",
+                     .in = {x},
+                     .rows = rows,
+                     .c = channels,
+                     .words = channels};
+    float *y = on_all_tables(&c, run_mean_rows);
+    for (size_t j = 0; j < channels && i % 2; j++) {
+      double sum = 0.0;
+      for (size_t row = 0; row < rows; row++)
+        sum += (double)x[row * (channels + 3) + j];
+      assert_true(y[j] == (float)(sum / (double)rows));
+    }
+    free(x);
+    free(y);
   }
 }
 
@@ -167,10 +223,10 @@ static void test_window_tmpl__pooling_ties(void **state) {
     float dx[4];
     if (k == NULL)
       continue;
-    k->max_pool_grad(dx, &dy, x, &w, 0, 1);
+    k->max_pool_grad(dx, &dy, x, &w, 0, 2);
     assert_true(dx[0] == 0.0f && dx[1] == 3.0f);
     assert_true(dx[2] == 0.0f && dx[3] == 0.0f);
-    k->min_pool_grad(dx, &dy, x, &w, 0, 1);
+    k->min_pool_grad(dx, &dy, x, &w, 0, 2);
     assert_true(dx[0] == 3.0f && dx[3] == 0.0f);
   }
 }
@@ -178,6 +234,7 @@ static void test_window_tmpl__pooling_ties(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_window_tmpl__pooling),
+      cmocka_unit_test(test_window_tmpl__mean_rows),
       cmocka_unit_test(test_window_tmpl__pooling_ties),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

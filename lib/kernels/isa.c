@@ -20,6 +20,10 @@
 
 #include "bytes_tmpl.c"
 
+#include "depthwise_tmpl.c"
+
+#include "random_tmpl.c"
+
 #define TABLE ISA_PASTE(imgrec__kernels_, IMGREC_ISA)
 
 extern const struct kernels TABLE;
@@ -73,9 +77,18 @@ const struct kernels TABLE = {
     .max_pool = max_pool,
     .min_pool = min_pool,
     .avg_pool = avg_pool,
+    .mean_rows = mean_rows,
     .max_pool_grad = max_pool_grad,
     .min_pool_grad = min_pool_grad,
     .avg_pool_grad = avg_pool_grad,
+    .max_pool_grad_row = max_pool_grad_row,
+    .min_pool_grad_row = min_pool_grad_row,
     .turn_bytes = turn_bytes,
     .blend_bytes = blend_bytes,
+    .random_unit = random_unit,
+    .random_normal2 = random_normal2,
+    .dropout = dropout,
+    .depthwise = depthwise,
+    .depthwise_grad_x = depthwise_grad_x,
+    .depthwise_grad_w = depthwise_grad_w,
 };

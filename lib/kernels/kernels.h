@@ -40,6 +40,13 @@ struct left {
   ptrdiff_t jump[2];
 };
 
+/* A depthwise convolution of one image x: height x width x channels, giving
+ * y: out_height x out_width x channels, with one filter a channel. */
+struct depthwise {
+  size_t height, width, channels, out_height, out_width;
+  size_t kernel[2], stride[2], pad[2], dilation[2];
+};
+
 /* What is done to the sums of a convolution before they are stored:
  *   y = relu(fma(x, scale[c], shift[c])), x + shift[c] without a scale. */
 struct epilogue {
@@ -170,14 +177,24 @@ struct kernels {
   void (*max_pool)(float *y, const float *x, const struct window *w, size_t oy);
   void (*min_pool)(float *y, const float *x, const struct window *w, size_t oy);
   void (*avg_pool)(float *y, const float *x, const struct window *w, size_t oy);
-  /* Channels [c0, c1) of one image; dx (not dy) is overwritten.  The gradient
+  /* y[c] = the mean over rows, `stride` floats apart, summed in f64. */
+  void (*mean_rows)(float *y, const float *x, size_t rows, size_t stride,
+                    size_t c);
+  /* Rows [first, last) of dx of one image, which are overwritten.  The gradient
    * goes to the first of equal winners. */
   void (*max_pool_grad)(float *dx, const float *dy, const float *x,
-                        const struct window *w, size_t c0, size_t c1);
+                        const struct window *w, size_t first, size_t last);
   void (*min_pool_grad)(float *dx, const float *dy, const float *x,
-                        const struct window *w, size_t c0, size_t c1);
+                        const struct window *w, size_t first, size_t last);
   void (*avg_pool_grad)(float *dx, const float *dy, const struct window *w,
-                        size_t c0, size_t c1);
+                        size_t first, size_t last);
+  /* Where windows do not overlap (no stride is less than the kernel): the rows
+   * of dx from the window of output row oy, or from 0, to that of the next, or
+   * to the end.  No other call writes to them. */
+  void (*max_pool_grad_row)(float *dx, const float *dy, const float *x,
+                            const struct window *w, size_t oy);
+  void (*min_pool_grad_row)(float *dx, const float *dy, const float *x,
+                            const struct window *w, size_t oy);
 
   /* dst[j][i] = src[i][j] for i < rows, j < columns; the strides are those of
    * dst's and of src's rows.  dst is not src. */
@@ -190,6 +207,28 @@ struct kernels {
   void (*blend_bytes)(unsigned char *dst, const unsigned char *src,
                       size_t stride, const int32_t *weight, size_t count,
                       size_t n);
+
+  /* The numbers first .. first + n - 1 of a stream of the generator (base.h):
+   * imgrec__random_unit, imgrec__random_normal2. */
+  void (*random_unit)(float *u, size_t n, uint64_t seed, uint64_t stream,
+                      uint64_t first);
+  void (*random_normal2)(float *z, size_t n, uint64_t seed, uint64_t stream,
+                         uint64_t first);
+  /* y = x / (1 - rate) where the stream's unit is at least the rate, else 0. */
+  void (*dropout)(float *y, const float *x, size_t n, float rate, uint64_t seed,
+                  uint64_t stream, uint64_t first);
+
+  /* w, dw: KH x KW x C.  Output row oy of one image; row iy of its gradient by
+   * x, which is overwritten; and what output rows [first, last) of it add to
+   * the gradient by w. */
+  void (*depthwise)(float *y, const float *x, const float *w,
+                    const struct depthwise *d, const struct epilogue *e,
+                    size_t oy);
+  void (*depthwise_grad_x)(float *dx, const float *dy, const float *w,
+                           const struct depthwise *d, size_t iy);
+  void (*depthwise_grad_w)(float *dw, const float *x, const float *dy,
+                           const struct depthwise *d, size_t first,
+                           size_t last);
 };
 
 /* The table of an IMGREC_ISA_*, NULL where this build has none. */

@@ -101,8 +101,11 @@ static void affine2(float *z, const float *x, const float *y, const float *a,
 /* ---- Sums over rows ----------------------------------------------------- */
 
 /* Rows that are still in the nearest cache when the next channels of them are
- * summed; the sums in between are kept in `sum` and `dot`, exactly. */
-enum { ROWS_AT_ONCE = 64 };
+ * summed; the sums in between are kept in `sum` and `dot`, exactly.  BLOCKS
+ * vectors of channels at a time hide how long an addition takes. */
+enum { ROWS_AT_ONCE = 64, BLOCKS = 4 };
+
+enum dots { NO_DOTS, SQUARES_OF_X, PRODUCTS };
 
 INLINE vd widen(const float *p, const size_t n) {
   vh half;
@@ -113,40 +116,68 @@ INLINE vd widen(const float *p, const size_t n) {
   return __builtin_convertvector(half, vd);
 }
 
-/* n <= VD channels.  The product of two floats is exact in double, so that
- * nothing depends on whether it is fused with the sum. */
+/* blocks * n channels, n <= VD.  The product of two floats is exact in double.
+ */
 INLINE void sum_channels(double *sum, double *dot, const float *x,
-                         const float *y, size_t rows, size_t c,
-                         const size_t n) {
-  vd s = {0}, d = {0};
-  memcpy(&s, sum, n * sizeof *sum);
-  if (dot == NULL) {
-    for (; rows > 0; rows--, x += c)
-      s += widen(x, n);
-  } else {
-    memcpy(&d, dot, n * sizeof *dot);
-    for (; rows > 0; rows--, x += c, y += c) {
-      vd v = widen(x, n);
-      s += v;
-      d += v * widen(y, n);
-    }
-    memcpy(dot, &d, n * sizeof *dot);
+                         const float *y, size_t rows, size_t c, const size_t n,
+                         const size_t blocks, const enum dots dots) {
+  vd s[BLOCKS], d[BLOCKS];
+  UNROLL for (size_t i = 0; i < blocks; i++) {
+    s[i] = d[i] = (vd){0};
+    memcpy(&s[i], sum + i * VD, n * sizeof *sum);
+    if (dots != NO_DOTS)
+      memcpy(&d[i], dot + i * VD, n * sizeof *dot);
   }
-  memcpy(sum, &s, n * sizeof *sum);
+  for (; rows > 0; rows--, x += c) {
+    UNROLL for (size_t i = 0; i < blocks; i++) {
+      vd v = widen(x + i * VD, n);
+      s[i] += v;
+      if (dots != NO_DOTS)
+        d[i] = vfma_exact(v, dots == PRODUCTS ? widen(y + i * VD, n) : v, d[i]);
+    }
+    if (dots == PRODUCTS)
+      y += c;
+  }
+  UNROLL for (size_t i = 0; i < blocks; i++) {
+    memcpy(sum + i * VD, &s[i], n * sizeof *sum);
+    if (dots != NO_DOTS)
+      memcpy(dot + i * VD, &d[i], n * sizeof *dot);
+  }
+}
+
+/* All channels, as many at a time as there are. */
+INLINE void sum_few_rows(double *sum, double *dot, const float *x,
+                         const float *y, size_t rows, size_t c,
+                         const enum dots dots) {
+  size_t i = 0;
+  for (; i + BLOCKS * VD <= c; i += BLOCKS * VD)
+    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
+                 rows, c, VD, BLOCKS, dots);
+  if (i + BLOCKS / 2 * VD <= c) {
+    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
+                 rows, c, VD, BLOCKS / 2, dots);
+    i += BLOCKS / 2 * VD;
+  }
+  if (i + VD <= c) {
+    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
+                 rows, c, VD, 1, dots);
+    i += VD;
+  }
+  if (c % VD > 0)
+    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
+                 rows, c, c % VD, 1, dots);
 }
 
 static void sum_rows(double *sum, double *dot, const float *x, const float *y,
                      size_t rows, size_t c) {
   while (rows > 0) {
     size_t now = rows < ROWS_AT_ONCE ? rows : ROWS_AT_ONCE;
-    for (size_t i = 0; i < c; i += VD) {
-      double *dots = dot != NULL ? dot + i : NULL;
-      const float *other = dot != NULL ? y + i : NULL;
-      if (c - i >= VD)
-        sum_channels(sum + i, dots, x + i, other, now, c, VD);
-      else
-        sum_channels(sum + i, dots, x + i, other, now, c, c - i);
-    }
+    if (dot == NULL)
+      sum_few_rows(sum, NULL, x, NULL, now, c, NO_DOTS);
+    else if (x == y)
+      sum_few_rows(sum, dot, x, x, now, c, SQUARES_OF_X);
+    else
+      sum_few_rows(sum, dot, x, y, now, c, PRODUCTS);
     rows -= now;
     x += now * c;
     y = dot != NULL ? y + now * c : NULL;

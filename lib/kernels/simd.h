@@ -56,6 +56,8 @@ typedef float vf __attribute__((vector_size(4 * VF)));
 typedef int32_t vi __attribute__((vector_size(4 * VF)));
 typedef uint32_t vu __attribute__((vector_size(4 * VF)));
 typedef float vh __attribute__((vector_size(2 * VF))); /* half of a vf */
+typedef int32_t vhi __attribute__((vector_size(2 * VF)));
+typedef uint32_t vhu __attribute__((vector_size(2 * VF)));
 typedef double vd __attribute__((vector_size(4 * VF)));
 typedef int64_t vl __attribute__((vector_size(4 * VF)));
 typedef uint64_t vul __attribute__((vector_size(4 * VF)));
@@ -286,6 +288,34 @@ INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
  * moments that fade away are kept from slowing the processor down. */
 INLINE vf flush(vf x) { return vselect(vabs(x) < FLT_MIN, (vf){0}, x); }
 
+/* ---- Whole numbers ------------------------------------------------------ */
+
+/* The products of the low 32 bits of each lane. */
+#if ISA_NUMBER == 3
+INLINE vul mul_low(vul a, vul b) {
+  return (vul)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+}
+#elif ISA_NUMBER == 2
+INLINE vul mul_low(vul a, vul b) {
+  return (vul)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+}
+#elif defined(__SSE2__)
+INLINE vul mul_low(vul a, vul b) {
+  return (vul)_mm_mul_epu32((__m128i)a, (__m128i)b);
+}
+#else
+INLINE vul mul_low(vul a, vul b) { return (a & UINT32_MAX) * (b & UINT32_MAX); }
+#endif
+
+/* The low 32 bits of the lanes of a, then of b. */
+INLINE vu low_halves(vul a, vul b) {
+  vhu half[2] = {__builtin_convertvector(a, vhu),
+                 __builtin_convertvector(b, vhu)};
+  vu v;
+  memcpy(&v, half, sizeof v);
+  return v;
+}
+
 /* ---- Square root, fused multiply-add ------------------------------------ */
 
 #if ISA_NUMBER == 3
@@ -344,6 +374,16 @@ static __attribute__((noinline)) vf vfma(vf a, vf b, vf c) {
   return c;
 }
 #endif
+#endif
+
+/* a * b + c where a * b is exact in double, so that rounding once or twice is
+ * the same. */
+#if ISA_NUMBER == 3
+INLINE vd vfma_exact(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
+#elif ISA_NUMBER == 2
+INLINE vd vfma_exact(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
+#else
+INLINE vd vfma_exact(vd a, vd b, vd c) { return a * b + c; }
 #endif
 
 /* ---- Reductions over 16 virtual lanes ----------------------------------- */

@@ -99,6 +99,7 @@ void imgrec__param_import(struct imgrec_context *ctx, const struct param *p,
 /* ---- Initial values ------------------------------------------------------ */
 
 struct init {
+  const struct kernels *kernels;
   struct param *param;
   uint64_t seed, stream;
   int kind;
@@ -109,14 +110,17 @@ struct init {
  * memory. */
 static void random_range(const void *arg, size_t begin, size_t end) {
   const struct init *init = arg;
-  float *data = init->param->data;
-  for (size_t i = begin; i < end; i++)
-    if (init->kind == IMGREC_INIT_HE_NORMAL)
-      data[i] =
-          init->scale * imgrec__random_normal2(init->seed, init->stream, i);
-    else
-      data[i] = init->scale *
-                (2 * imgrec__random_unit(init->seed, init->stream, i) - 1);
+  const struct kernels *k = init->kernels;
+  float *data = init->param->data + begin;
+  size_t n = end - begin;
+  if (init->kind == IMGREC_INIT_HE_NORMAL) {
+    k->random_normal2(data, n, init->seed, init->stream, begin);
+  } else {
+    k->random_unit(data, n, init->seed, init->stream, begin);
+    for (size_t i = 0; i < n; i++)
+      data[i] = 2 * data[i] - 1;
+  }
+  k->scale(data, data, init->scale, n);
 }
 
 /* Glorot and Bengio 2010: U(-a, a), a = sqrt(6 / (fan_in + fan_out)).  He et
@@ -129,8 +133,10 @@ static float random_scale(const struct param *p, int kind) {
 
 void imgrec__param_init(struct imgrec_context *ctx, struct param *p, int kind,
                         uint64_t seed, int number) {
-  const struct init init = {p, seed, IMGREC__STREAM_WEIGHTS + (uint64_t)number,
-                            kind, random_scale(p, kind)};
+  const struct init init = {
+      ctx->kernels, p,
+      seed,         IMGREC__STREAM_WEIGHTS + (uint64_t)number,
+      kind,         random_scale(p, kind)};
   if (p->fill == FILL_RANDOM && kind != IMGREC_INIT_ZEROS)
     imgrec__parallel_range(ctx, p->count, 16384, random_range, &init);
   for (size_t i = 0; i < p->count && p->fill == FILL_ONE; i++)

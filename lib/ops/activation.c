@@ -89,19 +89,15 @@ static void dropout_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = d->run;
   const struct node *n = r->node;
   uint64_t stream = IMGREC__STREAM_DROPOUT + (uint64_t)n->layer;
-  uint64_t first = r->step << 32;
-  float scale = 1 / (1 - n->rate);
-  for (size_t i = begin; i < end; i++) {
-    float u = imgrec__random_unit(r->seed, stream, first + i);
-    d->y[i] = u >= n->rate ? d->x[i] * scale : 0;
-  }
+  r->context->kernels->dropout(d->y + begin, d->x + begin, end - begin, n->rate,
+                               r->seed, stream, (r->step << 32) + begin);
 }
 
 static void dropout(const struct run *r, float *y, const float *x) {
   const struct dropout d = {r, x, y};
   if (r->training)
-    imgrec__parallel_range(r->context, value_count(r), PIECE / 16,
-                           dropout_range, &d);
+    imgrec__parallel_range(r->context, value_count(r), PIECE / 4, dropout_range,
+                           &d);
   else if (y != x)
     memcpy(y, x, value_count(r) * sizeof *y);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Convolution (as every framework: cross-correlation), also depthwise.
+/* Convolution (as every framework: cross-correlation).
  *
  * x: N x H x W x C, w: KH x KW x C/G x O, b: O, y: N x OH x OW x O
  *   y[n][oy][ox][o] = b[o] + sum over ky, kx, c of w[ky][kx][c][o] *
@@ -69,12 +69,6 @@ static int conv_setup(struct node *n, struct error *e) {
   if (n->bias)
     imgrec__add_param(n, "bias", 1, dim, LAYOUT_VECTOR);
   return IMGREC_OK;
-}
-
-static int depthwise_setup(struct node *n, struct error *e) {
-  n->groups = n->in[0].c;
-  n->units = n->in[0].c * n->units; /* `units` filters a channel */
-  return conv_setup(n, e);
 }
 
 static unsigned conv_flags(const struct node *n) {
@@ -337,18 +331,3 @@ const struct op imgrec__op_conv2d = {.type = "conv2d",
                                      .takes = conv_takes,
                                      .prepared = conv_prepared,
                                      .prepare = conv_prepare};
-
-const struct op imgrec__op_depthwise_conv2d = {.type = "depthwise_conv2d",
-                                               .prefix = "conv",
-                                               .min_inputs = 1,
-                                               .max_inputs = 1,
-                                               .setup = depthwise_setup,
-                                               .flags = conv_flags,
-                                               .scratch = conv_scratch,
-                                               .multiply_adds =
-                                                   conv_multiply_adds,
-                                               .forward = conv_forward,
-                                               .backward = conv_backward,
-                                               .takes = conv_takes,
-                                               .prepared = conv_prepared,
-                                               .prepare = conv_prepare};

@@ -75,34 +75,65 @@ static void pool_forward(const struct run *r) {
   imgrec__parallel_range(r->context, rows, 8192 / row, pool_rows, &job);
 }
 
-enum { POOL_CHANNELS = 32 };
+/* Rows of the gradient by x that are made together: more than a few, as what
+ * windows reach over their edges is compared twice. */
+static size_t band_rows(const struct window *w) {
+  size_t rows = 16384 / (w->width * w->channels);
+  return max_size(rows, 4 * max_size(w->kernel[0], w->stride[0]));
+}
 
-/* Blocks of channels of the images of the batch. */
-static void pool_grad_blocks(const void *arg, size_t begin, size_t end) {
+/* Bands of rows of the images of the batch. */
+static void pool_grad_bands(const void *arg, size_t begin, size_t end) {
   const struct pool_job *job = arg;
   const struct run *r = job->run;
   const struct window *w = &job->window;
   const struct kernels *k = r->context->kernels;
-  size_t blocks = ceil_div(w->channels, POOL_CHANNELS);
+  size_t rows = band_rows(w), bands = ceil_div(w->height, rows);
   for (size_t i = begin; i < end; i++) {
-    size_t in = i / blocks * w->height * w->width * w->channels;
-    size_t out = i / blocks * w->out_height * w->out_width * w->channels;
-    size_t c0 = i % blocks * POOL_CHANNELS;
-    size_t c1 = min_size(c0 + POOL_CHANNELS, w->channels);
+    size_t in = i / bands * w->height * w->width * w->channels;
+    size_t out = i / bands * w->out_height * w->out_width * w->channels;
+    size_t first = i % bands * rows, last = min_size(first + rows, w->height);
     if (job->kind == POOL_MAX)
-      k->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, c0, c1);
+      k->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                       last);
     else if (job->kind == POOL_MIN)
-      k->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, c0, c1);
+      k->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                       last);
     else
-      k->avg_pool_grad(r->dx[0] + in, r->dy + out, w, c0, c1);
+      k->avg_pool_grad(r->dx[0] + in, r->dy + out, w, first, last);
+  }
+}
+
+/* Output rows of the batch, whose windows do not overlap. */
+static void pool_grad_rows(const void *arg, size_t begin, size_t end) {
+  const struct pool_job *job = arg;
+  const struct run *r = job->run;
+  const struct window *w = &job->window;
+  const struct kernels *k = r->context->kernels;
+  for (size_t i = begin; i < end; i++) {
+    size_t image = i / w->out_height, oy = i % w->out_height;
+    size_t in = image * w->height * w->width * w->channels;
+    size_t out = image * w->out_height * w->out_width * w->channels;
+    if (job->kind == POOL_MAX)
+      k->max_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w, oy);
+    else
+      k->min_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w, oy);
   }
 }
 
 static void pool_backward(const struct run *r) {
   const struct pool_job job = pool_job(r);
-  size_t blocks = ceil_div(job.window.channels, POOL_CHANNELS);
-  if (r->dx[0])
-    imgrec__parallel_range(r->context, r->batch * blocks, 1, pool_grad_blocks,
+  const struct window *w = &job.window;
+  size_t bands = ceil_div(w->height, band_rows(w));
+  int apart = w->stride[0] >= w->kernel[0] && w->stride[1] >= w->kernel[1];
+  if (!r->dx[0])
+    return;
+  if (apart && job.kind != POOL_MEAN)
+    imgrec__parallel_range(r->context, r->batch * w->out_height,
+                           8192 / (w->out_width * w->channels), pool_grad_rows,
+                           &job);
+  else
+    imgrec__parallel_range(r->context, r->batch * bands, 1, pool_grad_bands,
                            &job);
 }
 
@@ -164,29 +195,26 @@ const struct op imgrec__op_global_max_pool2d = {.type = "global_max_pool2d",
                                                 .forward = pool_forward,
                                                 .backward = pool_backward};
 
-enum { MEAN_CHANNELS = 64 };
+enum { MEAN_CHANNELS = 128 };
 
-/* Means of images [begin, end), some channels at a time. */
-static void mean_images(const void *arg, size_t begin, size_t end) {
+/* Blocks of channels of the images of the batch. */
+static void mean_blocks(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   const struct kernels *k = r->context->kernels;
   size_t c = (size_t)r->node->out.c, pixels = shape_pixels(&r->node->in[0]);
+  size_t blocks = ceil_div(c, MEAN_CHANNELS);
   for (size_t i = begin; i < end; i++) {
-    double sum[MEAN_CHANNELS];
-    for (size_t c0 = 0; c0 < c; c0 += MEAN_CHANNELS) {
-      size_t count = min_size(c - c0, MEAN_CHANNELS);
-      memset(sum, 0, sizeof sum);
-      for (size_t p = 0; p < pixels; p++)
-        k->sum_rows(sum, NULL, r->x[0] + (i * pixels + p) * c + c0, NULL, 1,
-                    count);
-      for (size_t j = 0; j < count; j++)
-        r->y[i * c + c0 + j] = (float)(sum[j] / (double)pixels);
-    }
+    size_t image = i / blocks, c0 = i % blocks * MEAN_CHANNELS;
+    k->mean_rows(r->y + image * c + c0, r->x[0] + image * pixels * c + c0,
+                 pixels, c, min_size(c - c0, MEAN_CHANNELS));
   }
 }
 
 static void mean_forward(const struct run *r) {
-  imgrec__parallel_range(r->context, r->batch, 1, mean_images, r);
+  size_t c = (size_t)r->node->out.c, pixels = shape_pixels(&r->node->in[0]);
+  imgrec__parallel_range(r->context, r->batch * ceil_div(c, MEAN_CHANNELS),
+                         16384 / (pixels * min_size(c, MEAN_CHANNELS)),
+                         mean_blocks, r);
 }
 
 static void mean_grad_images(const void *arg, size_t begin, size_t end) {
