@@ -309,11 +309,9 @@ static void conv_backward(const struct run *r) {
   const struct plane dy = {r->dy, r->pool ? r->won : NULL, (size_t)n->out.h,
                            (size_t)n->out.w, (size_t)n->out.c};
   size_t rows = r->batch * shape_pixels(out);
-  imgrec__mask_gradient(r);
+  imgrec__bias_gradient(r, n->bias ? r->dparam[1] : NULL, rows, dy.channels);
   if (r->dparam[0])
     weight_gradient(r, &dy);
-  if (n->bias && r->dparam[1])
-    imgrec__bias_gradient(r, r->dparam[1], rows, dy.channels);
   if (r->dx[0])
     input_gradient(r, &dy);
 }

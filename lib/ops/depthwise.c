@@ -232,13 +232,6 @@ static size_t depthwise_scratch(const struct node *n, size_t batch,
                   imgrec__bias_scratch(rows, s.d.channels));
 }
 
-static void mask_range(const void *arg, size_t begin, size_t end) {
-  const struct run *r = arg;
-  float *dy = r->dy + begin;
-  r->context->kernels->activate_grad[r->act->activation](
-      dy, dy, NULL, r->y + begin, 0, end - begin);
-}
-
 static void depthwise_backward(const struct run *r) {
   const struct node *n = r->node;
   const struct depthwise d = depthwise_of(n);
@@ -247,12 +240,9 @@ static void depthwise_backward(const struct run *r) {
     imgrec__op_conv2d.backward(r);
     return;
   }
-  if (r->act)
-    imgrec__parallel_range(r->context, rows * d.channels, 16384, mask_range, r);
+  imgrec__bias_gradient(r, n->bias ? r->dparam[1] : NULL, rows, d.channels);
   if (r->dparam[0])
     weight_gradient(r);
-  if (n->bias && r->dparam[1])
-    imgrec__bias_gradient(r, r->dparam[1], rows, d.channels);
   if (r->dx[0])
     input_gradient(r, &d);
 }

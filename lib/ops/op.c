@@ -124,7 +124,8 @@ static void mask_range(const void *arg, size_t begin, size_t end) {
   if (r->pool)
     k->mask_lost(dy, r->won + begin, end - begin);
   else
-    k->activate_grad[ACT_RELU](dy, dy, NULL, r->y + begin, 0, end - begin);
+    k->activate_grad[r->act->activation](dy, dy, NULL, r->y + begin, 0,
+                                         end - begin);
 }
 
 void imgrec__mask_gradient(const struct run *r) {
@@ -144,6 +145,7 @@ struct column_sums {
   double *partial; /* pieces x (sum: c, dot: c) */
   size_t rows, c, piece;
   int with_dot;
+  const struct run *mask; /* x is its dy, to be masked first; or NULL */
 };
 
 static size_t sum_piece(size_t rows) {
@@ -161,20 +163,18 @@ static void column_sums_task(const void *arg, size_t begin, size_t end) {
     double *sum = s->partial + i * 2 * s->c;
     size_t row = i * s->piece, rows = min_size(s->piece, s->rows - row);
     memset(sum, 0, 2 * s->c * sizeof *sum);
+    if (s->mask)
+      mask_range(s->mask, row * s->c, (row + rows) * s->c);
     s->kernels->sum_rows(sum, s->with_dot ? sum + s->c : NULL,
                          s->x + row * s->c,
                          s->with_dot ? s->y + row * s->c : NULL, rows, s->c);
   }
 }
 
-void imgrec__column_sums(struct imgrec_context *ctx, double *sum, double *dot,
-                         const float *x, const float *y, size_t rows, size_t c,
-                         float *partial) {
-  struct column_sums s = {ctx->kernels, x, y, (double *)(void *)partial,
-                          rows,         c, 0, dot != NULL};
-  s.piece = sum_piece(rows);
-  size_t pieces = ceil_div(rows, s.piece);
-  imgrec__parallel_range(ctx, pieces, 1, column_sums_task, &s);
+static void sum_columns(struct imgrec_context *ctx, struct column_sums *s,
+                        double *sum, double *dot) {
+  size_t c = s->c, pieces = ceil_div(s->rows, s->piece);
+  imgrec__parallel_range(ctx, pieces, 1, column_sums_task, s);
   for (size_t j = 0; j < c; j++) {
     sum[j] = 0;
     if (dot)
@@ -182,10 +182,24 @@ void imgrec__column_sums(struct imgrec_context *ctx, double *sum, double *dot,
   }
   for (size_t i = 0; i < pieces; i++)
     for (size_t j = 0; j < c; j++) {
-      sum[j] += s.partial[i * 2 * c + j];
+      sum[j] += s->partial[i * 2 * c + j];
       if (dot)
-        dot[j] += s.partial[i * 2 * c + c + j];
+        dot[j] += s->partial[i * 2 * c + c + j];
     }
+}
+
+void imgrec__column_sums(struct imgrec_context *ctx, double *sum, double *dot,
+                         const float *x, const float *y, size_t rows, size_t c,
+                         float *partial) {
+  struct column_sums s = {.kernels = ctx->kernels,
+                          .x = x,
+                          .y = y,
+                          .partial = (double *)(void *)partial,
+                          .rows = rows,
+                          .c = c,
+                          .piece = sum_piece(rows),
+                          .with_dot = dot != NULL};
+  sum_columns(ctx, &s, sum, dot);
 }
 
 size_t imgrec__bias_scratch(size_t rows, size_t c) {
@@ -195,8 +209,18 @@ size_t imgrec__bias_scratch(size_t rows, size_t c) {
 void imgrec__bias_gradient(const struct run *r, float *out, size_t rows,
                            size_t c) {
   double *sum = (double *)(void *)r->scratch;
-  imgrec__column_sums(r->context, sum, NULL, r->dy, NULL, rows, c,
-                      r->scratch + 2 * c);
+  struct column_sums s = {.kernels = r->context->kernels,
+                          .x = r->dy,
+                          .partial = (double *)(void *)(r->scratch + 2 * c),
+                          .rows = rows,
+                          .c = c,
+                          .piece = sum_piece(rows),
+                          .mask = r->act ? r : NULL};
+  if (out == NULL) {
+    imgrec__mask_gradient(r);
+    return;
+  }
+  sum_columns(r->context, &s, sum, NULL);
   for (size_t j = 0; j < c; j++)
     out[j] = (float)sum[j] + (r->accumulate ? out[j] : 0);
 }

@@ -225,8 +225,9 @@ void imgrec__column_sums(struct imgrec_context *ctx, double *sum, double *dot,
                          const float *x, const float *y, size_t rows, size_t c,
                          float *partial);
 size_t imgrec__column_sums_scratch(size_t rows, size_t c);
-/* out[c] (+)= the sum of r->dy (rows x c) over its rows, in r->scratch of
- * imgrec__bias_scratch() floats. */
+/* out[c] (+)= the sum of r->dy (rows x c) over its rows, masked first as
+ * imgrec__mask_gradient does, in r->scratch of imgrec__bias_scratch() floats;
+ * only masks it where out is NULL. */
 void imgrec__bias_gradient(const struct run *r, float *out, size_t rows,
                            size_t c);
 size_t imgrec__bias_scratch(size_t rows, size_t c);
