@@ -94,7 +94,8 @@ static void check_tile(const struct kernels *k) {
 static void check_gemv(const struct kernels *k) {
   size_t cols = 1 + below(80);
   struct matrices m = some_matrices(1, cols, cols);
-  k->gemv(m.k, m.a, m.b, m.ldb, (float *)m.got, cols, m.accumulate);
+  k->gemv(1, m.k, m.a, m.k, m.b, m.ldb, (float *)m.got, cols, cols,
+          m.accumulate);
   check_product(&m, k->name);
   free_matrices(&m);
 }
