@@ -37,7 +37,7 @@ _Static_assert((A_FLOATS + B_FLOATS + STAGE_FLOATS) * sizeof(float) <=
 
 /* Rows that lie a multiple of this many floats apart share the few lines of one
  * set of the first-level cache. */
-enum { SET_FLOATS = 1024, LINE_FLOATS = 16 };
+enum { SET_FLOATS = 1024, LINE_FLOATS = 16, LINE_BYTES = 64 };
 
 struct product {
   struct imgrec_context *ctx;
@@ -147,45 +147,66 @@ static void pack_b(const struct product *p, const struct tile *t) {
 
 /* ---- Looking ahead ------------------------------------------------------ */
 
-/* What to ask for while the panel at column j of a block is multiplied, if
- * anything: what a sink will read beside the next rows, the rows of `a` after
- * the next ones, or the same panel of the next part of `b`. */
-static int look_ahead(const struct product *p, const struct tile *t, size_t j,
+static uintptr_t address(const float *p, size_t floats) {
+  return (uintptr_t)p + floats * sizeof *p;
+}
+
+/* What a sink will read beside the next rows: with each panel a part of it. */
+static int ahead_of_sink(const struct product *p, const struct tile *t,
+                         size_t j, struct ahead *ahead) {
+  const struct gemm *g = p->g;
+  size_t nr = (size_t)p->kernels->nr, next = t->i0 + t->rows;
+  size_t part = t->rows * t->cols / ceil_div(t->cols, nr);
+  if (t->cols != g->ldc || next >= t->end)
+    return 0;
+  for (int i = 0; i < AHEAD_STREAMS; i++)
+    ahead->at[i] = address(g->sink->reads[i], next * g->ldc + j / nr * part);
+  ahead->step = LINE_BYTES;
+  ahead->row = nr * sizeof(float);
+  return 1;
+}
+
+/* The rows of `a` that come next: of the block, or of the copy of one. */
+static int ahead_of_a(const struct product *p, const struct tile *t, size_t j,
+                      struct ahead *ahead) {
+  const struct matrix *a = &p->g->a;
+  size_t next = t->i0 + (p->copy_a ? t->rows : (size_t)p->kernels->mr);
+  if (j > 0 || a->fill != NULL || a->col_stride != 1)
+    return 0;
+  for (int i = 0; i < AHEAD_STREAMS; i++)
+    ahead->at[i] = address(a->data, next * a->row_stride + t->k0);
+  ahead->step = LINE_BYTES;
+  ahead->row = a->row_stride * sizeof(float);
+  return 1;
+}
+
+/* The same panel of the next part of `b`, where b comes from memory. */
+static int ahead_of_b(const struct product *p, const struct tile *t, size_t j,
                       struct ahead *ahead) {
   const struct gemm *g = p->g;
-  const struct matrix *a = &g->a, *b = &g->b;
-  size_t mr = (size_t)p->kernels->mr, next = t->i0 + t->rows;
-  ahead->step = LINE_FLOATS;
-  if (g->sink != NULL && g->sink->reads[0] != NULL) {
-    size_t panels = ceil_div(t->cols, (size_t)p->kernels->nr);
-    size_t at =
-        next * g->ldc + j / (size_t)p->kernels->nr * t->rows * t->cols / panels;
-    if (t->cols != g->ldc || next >= t->end)
-      return 0;
-    for (int i = 0; i < AHEAD_STREAMS; i++)
-      ahead->at[i] = g->sink->reads[i] + at;
-    ahead->row = (size_t)p->kernels->nr;
-    return 1;
-  }
-  if (g->sink != NULL) {
-    if (j > 0 || a->fill != NULL || a->col_stride != 1)
-      return 0;
-    if (!p->copy_a)
-      next = t->i0 + mr;
-    ahead->at[0] = a->data + next * a->row_stride + t->k0;
-    ahead->row = a->row_stride;
-  } else {
-    if (g->k * g->n <= CACHED || t->k0 + t->k >= g->k || b->fill != NULL ||
-        b->col_stride != 1 || t->i0 > 0)
-      return 0;
-    ahead->at[0] = b->data + (t->k0 + t->k) * b->row_stride + t->j0 + j;
-    ahead->step = b->row_stride;
-    ahead->row = 0;
-    ahead->at[1] = ahead->at[2] = ahead->at[0] + LINE_FLOATS;
-    return 1;
-  }
-  ahead->at[1] = ahead->at[2] = ahead->at[0];
+  const struct matrix *b = &g->b;
+  size_t next = t->k0 + t->k;
+  if (g->k * g->n <= CACHED || next >= g->k || b->fill != NULL ||
+      b->col_stride != 1 || t->i0 > 0)
+    return 0;
+  ahead->at[0] = address(b->data, next * b->row_stride + t->j0 + j);
+  for (int i = 1; i < AHEAD_STREAMS; i++)
+    ahead->at[i] = ahead->at[0] + LINE_BYTES;
+  ahead->step = b->row_stride * sizeof(float);
+  ahead->row = 0;
   return 1;
+}
+
+/* What to ask for while the panel at column j of a block is multiplied, if
+ * anything. */
+static int look_ahead(const struct product *p, const struct tile *t, size_t j,
+                      struct ahead *ahead) {
+  const struct sink *sink = p->g->sink;
+  if (sink == NULL)
+    return ahead_of_b(p, t, j, ahead);
+  if (sink->reads[0] == NULL)
+    return ahead_of_a(p, t, j, ahead);
+  return ahead_of_sink(p, t, j, ahead);
 }
 
 /* ---- A tile ------------------------------------------------------------- */

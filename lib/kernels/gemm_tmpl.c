@@ -76,7 +76,7 @@ INLINE const float *tile_run(vf acc[THIN_MR][NV], size_t k, const float *a,
     if (fetch) {
       UNROLL
       for (int i = 0; i < AHEAD_STREAMS; i++) {
-        __builtin_prefetch(fetch->at[i], 0, 2);
+        __builtin_prefetch((const void *)fetch->at[i], 0, 2);
         fetch->at[i] += fetch->step;
       }
     }
@@ -306,7 +306,7 @@ static void gemv(size_t rows, size_t k, const float *a, size_t lda,
   size_t p = 0;
   for (; rows > VERY_FEW && p + STEPS <= k; p += STEPS)
     gemv_steps(STEPS, rows, a + p, lda, b + p * ldb, ldb, c, ldc, cols,
-               accumulate || p > 0, p + 2 * STEPS <= k ? STEPS * ldb : 0);
+               accumulate || p > 0, p + 3 * STEPS <= k ? STEPS * ldb : 0);
   for (; p < k; p++)
     gemv_steps(1, rows, a + p, lda, b + p * ldb, ldb, c, ldc, cols,
                accumulate || p > 0, 0);

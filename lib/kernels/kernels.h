@@ -79,13 +79,13 @@ struct output {
  * stay below 2^31. */
 #define BLEND_BITS 22
 
-/* Memory to be asked for during a product, as it will be needed next: at each
- * step of k one cache line of each stream, `step` floats from line to line, the
- * first for a row of the left matrix `row` floats behind that for the one
- * before.  Addresses beyond any array do no harm. */
+/* Memory to ask for during a product, as it will be needed next: with each
+ * step of k one cache line at each address, `step` bytes from one to the next;
+ * those for a row of the left matrix begin `row` bytes behind those for the row
+ * before.  They may lie beyond any array. */
 enum { AHEAD_STREAMS = 3 };
 struct ahead {
-  const float *at[AHEAD_STREAMS];
+  uintptr_t at[AHEAD_STREAMS];
   size_t step, row;
 };
 

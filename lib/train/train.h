@@ -36,7 +36,7 @@ struct targets {
  *   dz = (softmax(z) - t) scale
  * Adds the losses to *loss_sum in the order of rows and counts in *correct the
  * rows whose greatest logit (the first of equals) is the target's. */
-void imgrec__cross_entropy(const struct kernels *k, const float *z,
+void imgrec__cross_entropy(struct imgrec_context *ctx, const float *z,
                            const struct targets *t, size_t n, size_t classes,
                            float scale, float *dz, double *loss_sum,
                            size_t *correct);

@@ -229,9 +229,9 @@ static int measure(struct imgrec_trainer *t, const struct pass *pass,
   const float *logits = imgrec__pass_forward(pass, m->graph.logits);
   t->loss_sum = 0;
   t->correct = 0;
-  imgrec__cross_entropy(m->context->kernels, logits, targets, pass->batch,
-                        classes, scale, imgrec__pass_gradient(pass),
-                        &t->loss_sum, &t->correct);
+  imgrec__cross_entropy(m->context, logits, targets, pass->batch, classes,
+                        scale, imgrec__pass_gradient(pass), &t->loss_sum,
+                        &t->correct);
   return isfinite(t->loss_sum);
 }
 
