@@ -45,6 +45,16 @@ static inline struct matrix matrix_of(const float *data, size_t row_stride,
   return m;
 }
 
+/* Takes the sums in place of c, rows x cols of them at a time, from a worker's
+ * stage: all of c, each element once, in any order, on any thread.  What it
+ * reads of three arrays that lie as c would, it finds in the cache. */
+struct sink {
+  void (*take)(const void *arg, size_t row, size_t rows, size_t col,
+               size_t cols, const float *tile, size_t stride);
+  const void *arg;
+  const float *reads[3]; /* all, or none: NULL */
+};
+
 /* c (m x n, row stride ldc) = a (m x k) * b (k x n) [+ bias (n)], or, with
  * accumulate, c += a * b. */
 struct gemm {
@@ -54,6 +64,7 @@ struct gemm {
   size_t ldc;
   const float *bias; /* NULL: none */
   int accumulate;
+  const struct sink *sink; /* NULL: c */
   /* The transpose of a is what `a.fill` gives: rows k, columns m. */
   int a_transposed;
 };

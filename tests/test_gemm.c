@@ -44,11 +44,16 @@ struct stored {
   float *data;
 };
 
+/* Where it is not 0: what rows and columns that are shorter lie apart. */
+static size_t next_stride;
+
 static struct stored some_stored(size_t rows, size_t cols, enum layout layout) {
   struct stored s = {.rows = rows, .cols = cols, .layout = layout};
   int by_columns = layout == BY_COLUMNS || layout == FILLED_TRANSPOSED;
   size_t lines = by_columns ? cols : rows, length = by_columns ? rows : cols;
   s.stride = length + below(3);
+  if (next_stride > length)
+    s.stride = next_stride;
   s.data = numbers(lines == 0 ? 0 : (lines - 1) * s.stride + length);
   return s;
 }
@@ -182,6 +187,35 @@ static int close_contexts(void **state) {
   return 0;
 }
 
+/* ---- Sinks -------------------------------------------------------------- */
+
+/* Each element once: what is taken was untouched. */
+static void take(const void *arg, size_t row, size_t rows, size_t col,
+                 size_t cols, const float *tile, size_t stride) {
+  const struct product *p = arg;
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < cols; j++) {
+      float *c = p->c + (row + i) * p->g.ldc + col + j;
+      if (*c != UNTOUCHED)
+        fail_msg("(%zu, %zu) is taken twice", row + i, col + j);
+      *c = tile[i * stride + j];
+    }
+}
+
+static void check_sink(struct product *p, struct imgrec_context *ctx) {
+  struct sink sink = {take, p, {NULL, NULL, NULL}};
+  struct gemm g = p->g;
+  g.accumulate = 0;
+  g.sink = &sink;
+  g.c = NULL;
+  if (below(2))
+    sink.reads[0] = sink.reads[1] = sink.reads[2] = p->c;
+  for (size_t i = 0; i < p->c_size; i++)
+    p->c[i] = UNTOUCHED;
+  imgrec__gemm(ctx, &g);
+  assert_product(p, "gemm into a sink");
+}
+
 static void check_in(struct product *p, struct imgrec_context *ctx,
                      const float *start) {
   struct serial s = {ctx, &p->g};
@@ -192,6 +226,8 @@ static void check_in(struct product *p, struct imgrec_context *ctx,
   memcpy(p->c, start, p->c_size * sizeof *p->c);
   imgrec__parallel_for(ctx->pool, 1, serial_task, &s);
   assert_product(p, "gemm_serial");
+  if (!p->g.accumulate)
+    check_sink(p, ctx);
 }
 
 static void check(size_t m, size_t n, size_t k, enum layout a, enum layout b) {
@@ -274,6 +310,35 @@ static void test_gemm__many_blocks(void **state) {
   check(3, 600, 700, BY_ROWS, BY_ROWS);
 }
 
+/* Lines a power of two apart, which fall into the same sets of a cache. */
+static void test_gemm__bad_strides(void **state) {
+  (void)state;
+  next_stride = 1024;
+  check_layouts(50, 70, 90);
+  check_layouts(9, 33, 300);
+  check(300, 40, 600, BY_ROWS, BY_COLUMNS);
+  next_stride = 0;
+}
+
+/* As the weights of a dense layer: from memory, read ahead. */
+static void test_gemm__large_right_side(void **state) {
+  (void)state;
+  check(3, 520, 2100, BY_ROWS, BY_ROWS);
+  check(21, 520, 2100, BY_ROWS, BY_ROWS);
+  check(14, 520, 130, BY_ROWS, BY_COLUMNS);
+  check(20, 30, 4500, BY_ROWS, BY_COLUMNS); /* several parts of a sink */
+}
+
+/* As a weight gradient: few terms, all columns of a row at once. */
+static void test_gemm__few_terms(void **state) {
+  (void)state;
+  for (size_t k = 1; k <= 34; k += 33) {
+    check(600, 500, k, BY_COLUMNS, BY_ROWS);
+    check(60, 1100, k, BY_COLUMNS, BY_ROWS);
+  }
+  check(70, 300, 300, BY_COLUMNS, BY_ROWS);
+}
+
 /* The error of a sum of k products in order is at most k units of rounding of
  * the sum of their sizes. */
 static void test_gemm__against_double(void **state) {
@@ -307,6 +372,9 @@ int main(void) {
       cmocka_unit_test(test_gemm__few_rows),
       cmocka_unit_test(test_gemm__thin),
       cmocka_unit_test(test_gemm__many_blocks),
+      cmocka_unit_test(test_gemm__bad_strides),
+      cmocka_unit_test(test_gemm__large_right_side),
+      cmocka_unit_test(test_gemm__few_terms),
       cmocka_unit_test(test_gemm__against_double),
   };
   return cmocka_run_group_tests(tests, open_contexts, close_contexts);

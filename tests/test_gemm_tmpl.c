@@ -85,7 +85,15 @@ static void check_tile(const struct kernels *k) {
     a.runs[0] = 2;
     a.jump[0] = (ptrdiff_t)a.runs[1] * a.jump[1];
   }
-  k->gemm_tile(&a, m.b, m.ldb, (float *)m.got, m.ldc, rows, cols, m.accumulate);
+  struct ahead ahead = {.step = below(200), .row = below(2000)};
+  for (int i = 0; i < AHEAD_STREAMS; i++)
+    ahead.at[i] = (uintptr_t)m.b + below(5000);
+  if (below(2))
+    k->gemm_tile(&a, m.b, m.ldb, (float *)m.got, m.ldc, rows, cols,
+                 m.accumulate);
+  else
+    k->gemm_tile_ahead(&a, m.b, m.ldb, (float *)m.got, m.ldc, rows, cols,
+                       m.accumulate, &ahead);
   check_product(&m, k->name);
   free(turned);
   free_matrices(&m);
@@ -93,8 +101,9 @@ static void check_tile(const struct kernels *k) {
 
 static void check_gemv(const struct kernels *k) {
   size_t cols = 1 + below(80);
-  struct matrices m = some_matrices(1, cols, cols);
-  k->gemv(m.k, m.a, m.b, m.ldb, (float *)m.got, cols, m.accumulate);
+  struct matrices m = some_matrices(1 + below(9), cols, cols);
+  k->gemv(m.rows, m.k, m.a, m.lda, m.b, m.ldb, (float *)m.got, m.ldc, cols,
+          m.accumulate);
   check_product(&m, k->name);
   free_matrices(&m);
 }
@@ -140,10 +149,36 @@ static void test_gemm_tmpl__panels(void **state) {
   }
 }
 
+static void check_transpose(const struct kernels *k) {
+  size_t rows = 1 + below(40), cols = 1 + below(40);
+  size_t lds = cols + below(4), ldd = rows + below(4);
+  float *src = numbers((rows - 1) * lds + cols, SPECIAL);
+  uint32_t *dst = guarded((cols - 1) * ldd + rows);
+  k->transpose((float *)dst, ldd, src, lds, rows, cols);
+  for (size_t i = 0; i < (cols - 1) * ldd + rows + GUARD; i++) {
+    size_t row = i % ldd, col = i / ldd;
+    uint32_t want = CANARY;
+    if (row < rows && col < cols)
+      memcpy(&want, &src[row * lds + col], sizeof want);
+    if (dst[i] != want)
+      fail_msg("%s: (%zu, %zu) of %zu x %zu", k->name, row, col, rows, cols);
+  }
+  free(src);
+  free(dst);
+}
+
+static void test_gemm_tmpl__transpose(void **state) {
+  (void)state;
+  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_AVX512; isa++)
+    for (int i = 0; i < 200 && table(isa) != NULL; i++)
+      check_transpose(table(isa));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_gemm_tmpl__products),
       cmocka_unit_test(test_gemm_tmpl__panels),
+      cmocka_unit_test(test_gemm_tmpl__transpose),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,13 @@
 
 enum { MAX = 1024 };
 
+static float *new_numbers(size_t n, uint64_t stream) {
+  float *p = malloc(n * sizeof *p);
+  assert_non_null(p);
+  fill_random(p, n, stream, -3, 3);
+  return p;
+}
+
 /* loss = log(sum of exp z) sum(t) - sum of t z; its gradient, softmax(z) - t,
  * where t sums to 1. */
 static double exact(const float *z, const double *t, size_t n, double *dz) {
@@ -33,7 +40,7 @@ static double exact(const float *z, const double *t, size_t n, double *dz) {
 
 /* Bounds: 4e-7 of the greatest logit for a loss (it is a difference of two
  * f32 numbers of that size), 1e-6 for a gradient. */
-static void check_row(const struct kernels *k, const float *z, size_t n,
+static void check_row(imgrec_context *ctx, const float *z, size_t n,
                       const float *soft, int32_t target) {
   double t[MAX] = {0}, wanted[MAX], loss = 1, scale = 1;
   float dz[MAX];
@@ -43,7 +50,7 @@ static void check_row(const struct kernels *k, const float *z, size_t n,
     scale = fmax(scale, fabs((double)z[i]));
   }
   const struct targets targets = {soft ? NULL : &target, soft};
-  imgrec__cross_entropy(k, z, &targets, 1, n, 0.5F, dz, &loss, &correct);
+  imgrec__cross_entropy(ctx, z, &targets, 1, n, 0.5F, dz, &loss, &correct);
   double right = exact(z, t, n, wanted);
   assert_true(fabs(loss - 1 - right) <= 4e-7 * scale + 1e-6 * right);
   assert_true(loss >= 1 - 1e-6 * scale);
@@ -51,19 +58,22 @@ static void check_row(const struct kernels *k, const float *z, size_t n,
     assert_true(fabs((double)dz[i] - wanted[i] / 2) <= 1e-6);
 }
 
-static void each_table(void (*check)(const struct kernels *k)) {
+static void each_table(void (*check)(imgrec_context *ctx)) {
   for (int isa = IMGREC_ISA_SCALAR; isa <= imgrec__cpu_isa(); isa++)
-    if (imgrec__kernels_for(isa))
-      check(imgrec__kernels_for(isa));
+    if (imgrec__kernels_for(isa)) {
+      imgrec_context *ctx = new_context(1, isa);
+      check(ctx);
+      imgrec_context_destroy(ctx);
+    }
 }
 
-static void random_rows(const struct kernels *k) {
+static void random_rows(imgrec_context *ctx) {
   static const size_t sizes[] = {1, 2, 3, 10, 17, 100, 1000};
   float z[MAX];
   for (int i = 0; i < 7; i++)
     for (int spread = 1; spread <= 100; spread *= 10) {
       fill_random(z, sizes[i], (uint64_t)i, (float)-spread, (float)spread);
-      check_row(k, z, sizes[i], NULL, (int32_t)(sizes[i] / 2));
+      check_row(ctx, z, sizes[i], NULL, (int32_t)(sizes[i] / 2));
     }
 }
 
@@ -72,14 +82,14 @@ static void test_loss__random(void **state) {
   each_table(random_rows);
 }
 
-static void extreme_rows(const struct kernels *k) {
+static void extreme_rows(imgrec_context *ctx) {
   const float rows[][4] = {
       {0, 0, 0, 0},          {1000, -1000, 0, 1}, {-1000, -1000, -1000, -999},
       {1e30F, 0, 0, -1e30F}, {88, 89, 90, 91},    {-1e-30F, 1e-30F, 0, 0},
       {104, 0, 0, 0}};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     for (int32_t target = 0; target < 4; target++)
-      check_row(k, rows[i], 4, NULL, target);
+      check_row(ctx, rows[i], 4, NULL, target);
 }
 
 static void test_loss__extreme_logits(void **state) {
@@ -87,7 +97,7 @@ static void test_loss__extreme_logits(void **state) {
   each_table(extreme_rows);
 }
 
-static void soft_rows(const struct kernels *k) {
+static void soft_rows(imgrec_context *ctx) {
   float z[10], t[10], sum = 0;
   for (uint64_t seed = 0; seed < 20; seed++, sum = 0) {
     fill_random(z, 10, seed, -5, 5);
@@ -96,10 +106,10 @@ static void soft_rows(const struct kernels *k) {
       sum += t[i];
     for (int i = 0; i < 10; i++)
       t[i] /= sum;
-    check_row(k, z, 10, t, 0);
+    check_row(ctx, z, 10, t, 0);
   }
   const float one[4] = {0, 1, 0, 0}, logits[4] = {1000, -1000, 0, 1};
-  check_row(k, logits, 4, one, 0);
+  check_row(ctx, logits, 4, one, 0);
 }
 
 static void test_loss__soft_labels(void **state) {
@@ -110,35 +120,70 @@ static void test_loss__soft_labels(void **state) {
 /* A class and the same as probabilities are the same loss and gradient. */
 static void test_loss__hard_is_soft(void **state) {
   (void)state;
-  const struct kernels *k = imgrec__kernels_for(IMGREC_ISA_SCALAR);
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_SCALAR);
   const float z[3] = {1, 2, 4}, soft[3] = {0, 1, 0};
   const int32_t hard = 1;
   const struct targets a = {&hard, NULL}, b = {NULL, soft};
   double loss_a = 0, loss_b = 0;
   size_t right = 0;
   float da[3], db[3];
-  imgrec__cross_entropy(k, z, &a, 1, 3, 1, da, &loss_a, &right);
-  imgrec__cross_entropy(k, z, &b, 1, 3, 1, db, &loss_b, &right);
+  imgrec__cross_entropy(ctx, z, &a, 1, 3, 1, da, &loss_a, &right);
+  imgrec__cross_entropy(ctx, z, &b, 1, 3, 1, db, &loss_b, &right);
   assert_true(loss_a == loss_b);
   assert_memory_equal(da, db, sizeof da);
+  imgrec_context_destroy(ctx);
 }
 
 /* Losses add up over rows; the first of equal logits is the answer. */
 static void test_loss__counts(void **state) {
   (void)state;
-  const struct kernels *k = imgrec__kernels_for(IMGREC_ISA_SCALAR);
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_SCALAR);
   const float z[4][3] = {{5, 1, 1}, {2, 2, 0}, {2, 2, 0}, {0, 0, 1}};
   const int32_t classes[4] = {0, 0, 1, 2};
   const struct targets t = {classes, NULL};
   double loss = 0, each = 0;
   size_t correct = 0;
-  imgrec__cross_entropy(k, z[0], &t, 4, 3, 1, NULL, &loss, &correct);
+  imgrec__cross_entropy(ctx, z[0], &t, 4, 3, 1, NULL, &loss, &correct);
   assert_int_equal(correct, 3);
   for (int i = 0; i < 4; i++) {
     const struct targets one = {classes + i, NULL};
-    imgrec__cross_entropy(k, z[i], &one, 1, 3, 1, NULL, &each, &correct);
+    imgrec__cross_entropy(ctx, z[i], &one, 1, 3, 1, NULL, &each, &correct);
   }
   assert_true(loss == each && loss > 0);
+  imgrec_context_destroy(ctx);
+}
+
+/* Many rows, in several blocks and tasks: what they give one by one. */
+static void test_loss__many_rows(void **state) {
+  (void)state;
+  enum { ROWS = 600, CLASSES = 300 };
+  float *z = new_numbers(ROWS * CLASSES, 1),
+        *dz = new_numbers(ROWS * CLASSES, 2);
+  float *soft = new_numbers(ROWS * CLASSES, 3), one[CLASSES];
+  int32_t classes[ROWS];
+  for (int32_t i = 0; i < ROWS; i++)
+    classes[i] = i * 7 % CLASSES;
+  for (int threads = 1; threads <= 4; threads += 3)
+    for (int hard = 0; hard < 2; hard++) {
+      imgrec_context *ctx = new_context(threads, IMGREC_ISA_AUTO);
+      const struct targets t = {hard ? classes : NULL, hard ? NULL : soft};
+      double loss = 0.5, wanted = 0.5;
+      size_t correct = 0, right = 0;
+      imgrec__cross_entropy(ctx, z, &t, ROWS, CLASSES, 0.25F, dz, &loss,
+                            &correct);
+      for (size_t i = 0; i < ROWS; i++) {
+        const struct targets row = {hard ? classes + i : NULL,
+                                    hard ? NULL : soft + i * CLASSES};
+        imgrec__cross_entropy(ctx, z + i * CLASSES, &row, 1, CLASSES, 0.25F,
+                              one, &wanted, &right);
+        assert_memory_equal(one, dz + i * CLASSES, sizeof one);
+      }
+      assert_true(loss == wanted && correct == right);
+      imgrec_context_destroy(ctx);
+    }
+  free(z);
+  free(dz);
+  free(soft);
 }
 
 int main(void) {
@@ -148,6 +193,7 @@ int main(void) {
       cmocka_unit_test(test_loss__soft_labels),
       cmocka_unit_test(test_loss__hard_is_soft),
       cmocka_unit_test(test_loss__counts),
+      cmocka_unit_test(test_loss__many_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

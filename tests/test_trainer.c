@@ -184,6 +184,103 @@ static void test_trainer__default_rates(void **state) {
   imgrec_context_destroy(ctx);
 }
 
+/* ---- Updates within backward --------------------------------------------- */
+
+/* Dense layers as wide as a tile and wider, narrow ones, one without a bias,
+ * and what is not dense. */
+#define DENSE_NET                                                              \
+  "input 6 7 3\nconv2d 4 kernel=3\nbatch_norm activation=relu\nflatten\n"      \
+  "dense 520 activation=relu\ndense 40 bias=false\ndense 3\nsoftmax\n"
+
+static imgrec_model *trained(imgrec_context *ctx, int optimizer, int batch,
+                             int fused) {
+  imgrec_model *m = new_model(ctx, DENSE_NET, 1, 7);
+  imgrec_trainer *t = NULL;
+  imgrec_trainer_options o = options(optimizer, 0.01F, 1);
+  o.max_batch = batch;
+  assert_ok(ctx, imgrec__trainer_new(&t, m, &o, fused));
+  assert_int_equal(t->fused, fused);
+  for (uint64_t step = 0; step < 3; step++) {
+    imgrec_tensor *x = new_batch(ctx, m, batch, step);
+    imgrec_tensor *labels = new_labels(ctx, batch, CLASSES, step);
+    assert_ok(ctx, imgrec_train_step(t, x, labels, NULL));
+    imgrec_tensor_destroy(x);
+    imgrec_tensor_destroy(labels);
+  }
+  imgrec_trainer_destroy(t);
+  return m;
+}
+
+/* The bits of gradients that are stored first. */
+static void test_trainer__fused_updates(void **state) {
+  static const int batches[] = {1, 5, 33, 150};
+  (void)state;
+  for (int i = 0; i < 12; i++) {
+    int isa = i % 3 ? IMGREC_ISA_AUTO : IMGREC_ISA_SCALAR;
+    imgrec_context *ctx = new_context(1 + i % 2 * 2, isa);
+    int optimizer = i / 2 % 2, batch = batches[i % 3 ? i % 4 : i % 2];
+    imgrec_model *a = trained(ctx, optimizer, batch, 1);
+    imgrec_model *b = trained(ctx, optimizer, batch, 0);
+    imgrec_model *start = new_model(ctx, DENSE_NET, 1, 7);
+    size_t bytes = a->weight_floats * sizeof(float);
+    assert_memory_equal(a->weights, b->weights, bytes);
+    assert_memory_not_equal(a->weights, start->weights, bytes);
+    imgrec_model_destroy(a);
+    imgrec_model_destroy(b);
+    imgrec_model_destroy(start);
+    imgrec_context_destroy(ctx);
+  }
+}
+
+/* Gradients of dense weights are not stored, unless they accumulate. */
+static void test_trainer__gradient_memory(void **state) {
+  (void)state;
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_AUTO);
+  imgrec_model *m = new_model(ctx, DENSE_NET, 1, 7);
+  size_t dense = 0;
+  for (int i = 0; i < m->graph.node_count; i++) {
+    const struct node *n = &m->graph.nodes[i];
+    if (n->op == &imgrec__op_dense)
+      dense += round_up(n->params[0].count, 16);
+  }
+  for (int accumulate = 1; accumulate <= 2; accumulate++) {
+    imgrec_trainer *t = NULL;
+    imgrec_trainer_options o = options(IMGREC_OPTIMIZER_SGD, 0, accumulate);
+    assert_ok(ctx, imgrec_trainer_create(&t, m, &o));
+    size_t all = imgrec__place_gradients(&m->graph, 1, NULL);
+    assert_int_equal(t->gradient_floats, accumulate == 1 ? all - dense : all);
+    imgrec_trainer_destroy(t);
+  }
+  imgrec_model_destroy(m);
+  imgrec_context_destroy(ctx);
+}
+
+/* A loss that is not finite changes no weight, neither within backward nor
+ * behind it. */
+static void test_trainer__no_update_when_diverged(void **state) {
+  (void)state;
+  imgrec_context *ctx = new_context(2, IMGREC_ISA_AUTO);
+  imgrec_model *m = new_model(ctx, LINEAR, 1, 3);
+  imgrec_trainer *t = NULL;
+  imgrec_trainer_options o = options(IMGREC_OPTIMIZER_ADAM, 0.01F, 1);
+  assert_ok(ctx, imgrec_trainer_create(&t, m, &o));
+  imgrec_tensor *x = new_batch(ctx, m, 8, 1);
+  imgrec_tensor *labels = new_labels(ctx, 8, CLASSES, 1);
+  size_t bytes = m->weight_floats * sizeof(float);
+  float *before = malloc(bytes), loss = 0;
+  memcpy(before, m->weights, bytes);
+  floats_of(x)[3] = NAN;
+  assert_ok(ctx, imgrec_train_step(t, x, labels, &loss));
+  assert_true(isnan(loss));
+  assert_memory_equal(before, m->weights, bytes);
+  free(before);
+  imgrec_tensor_destroy(x);
+  imgrec_tensor_destroy(labels);
+  imgrec_trainer_destroy(t);
+  imgrec_model_destroy(m);
+  imgrec_context_destroy(ctx);
+}
+
 /* ---- Steps --------------------------------------------------------------- */
 
 #define NET                                                                    \
@@ -431,6 +528,9 @@ int main(void) {
       cmocka_unit_test(test_trainer__sgd),
       cmocka_unit_test(test_trainer__accumulate),
       cmocka_unit_test(test_trainer__default_rates),
+      cmocka_unit_test(test_trainer__fused_updates),
+      cmocka_unit_test(test_trainer__gradient_memory),
+      cmocka_unit_test(test_trainer__no_update_when_diverged),
       TEST(test_trainer__learns_by_heart),
       TEST(test_trainer__step_allocates_nothing),
       TEST(test_trainer__soft_labels),

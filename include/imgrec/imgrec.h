@@ -301,7 +301,8 @@ IMGREC_API int imgrec_model_load_weights(imgrec_model *model, const char *path);
 IMGREC_API int imgrec_model_save(const imgrec_model *model, const char *path);
 
 /* The bytes that the model needs when made for this batch: weights and working
- * memory; with training != 0 also gradients, the state of Adam, the trainer's
+ * memory; with training != 0 also gradients (of dense weights a trainer stores
+ * none, unless its `accumulate` is above 1), the state of Adam, the trainer's
  * working memory, and the second set of weights in which imgrec_fit keeps the
  * best.  Images being read (some 20 MB) come on top. */
 IMGREC_API int imgrec_model_memory(const imgrec_model *model, int batch,

@@ -23,6 +23,10 @@ extern const struct kernels imgrec__kernels_avx2;
  * every three of them, so that addresses stay in registers. */
 enum { ROW_POINTERS = (THIN_MR + 2) / 3 };
 
+/* Rows of the right matrix that gemv takes at once, for more than VERY_FEW
+ * rows of the left one. */
+enum { STEPS = 8, VERY_FEW = 2 };
+
 /* c: ROWS rows of vectors * VF numbers, the last vector only `last` of them
  * where `part` is set.  Held in registers all the way: both arrays and loops
  * are of constant size once this is inlined. */
@@ -57,16 +61,25 @@ INLINE void tile_store(vf acc[THIN_MR][NV], float *c, size_t ldc, size_t last,
   }
 }
 
-/* One run of k products onto acc; returns b behind it. */
+/* One run of k products onto acc; returns b behind it.  With `fetch`, asks for
+ * what is needed later. */
 INLINE const float *tile_run(vf acc[THIN_MR][NV], size_t k, const float *a,
                              size_t a_row, size_t a_step, const float *b,
-                             size_t ldb, size_t last, const int rows,
-                             const int vectors, const int part) {
+                             size_t ldb, size_t last, struct ahead *fetch,
+                             const int rows, const int vectors,
+                             const int part) {
   const float *at[ROW_POINTERS];
   UNROLL
   for (int i = 0; i < ROW_POINTERS; i++)
     at[i] = a + (size_t)i * 3 * a_row;
   for (; k > 0; k--, b += ldb) {
+    if (fetch) {
+      UNROLL
+      for (int i = 0; i < AHEAD_STREAMS; i++) {
+        __builtin_prefetch((const void *)fetch->at[i], 0, 2);
+        fetch->at[i] += fetch->step;
+      }
+    }
     vf row[NV];
     UNROLL
     for (int j = 0; j < vectors; j++)
@@ -88,8 +101,8 @@ INLINE const float *tile_run(vf acc[THIN_MR][NV], size_t k, const float *a,
 
 INLINE void tile_of(const struct left *a, const float *from, const float *b,
                     size_t ldb, float *c, size_t ldc, size_t last,
-                    int accumulate, const int rows, const int vectors,
-                    const int part) {
+                    int accumulate, struct ahead *fetch, const int rows,
+                    const int vectors, const int part) {
   vf acc[THIN_MR][NV];
   tile_load(acc, c, ldc, last, accumulate, rows, vectors, part);
   for (size_t y = 0; y < a->runs[0]; y++)
@@ -97,11 +110,11 @@ INLINE void tile_of(const struct left *a, const float *from, const float *b,
       const float *run =
           from + (ptrdiff_t)y * a->jump[0] + (ptrdiff_t)x * a->jump[1];
       if (a->row == 1)
-        b = tile_run(acc, a->k, run, 1, a->step, b, ldb, last, rows, vectors,
-                     part);
+        b = tile_run(acc, a->k, run, 1, a->step, b, ldb, last, fetch, rows,
+                     vectors, part);
       else
-        b = tile_run(acc, a->k, run, a->row, 1, b, ldb, last, rows, vectors,
-                     part);
+        b = tile_run(acc, a->k, run, a->row, 1, b, ldb, last, fetch, rows,
+                     vectors, part);
     }
   tile_store(acc, c, ldc, last, rows, vectors, part);
 }
@@ -116,7 +129,8 @@ INLINE void tile_height(const struct left *a, const float *from, const float *b,
 #define HEIGHT(n)                                                              \
   case n:                                                                      \
     if (n <= most)                                                             \
-      tile_of(a, from, b, ldb, c, ldc, last, accumulate, n, vectors, part);    \
+      tile_of(a, from, b, ldb, c, ldc, last, accumulate, NULL, n, vectors,     \
+              part);                                                           \
     break
   switch (rows) {
     HEIGHT(1);
@@ -200,33 +214,104 @@ static void gemm_tile(const struct left *a, const float *b, size_t ldb,
               cols, accumulate, THIN_MR);
 }
 
-/* `steps` products onto each c[j]. */
-INLINE void gemv_steps(const size_t steps, const float *a, const float *b,
-                       size_t ldb, float *c, size_t cols, int accumulate) {
-  for (size_t j = 0; j < cols; j += VF) {
-    size_t n = cols - j < VF ? cols - j : VF;
+/* Of a tile that asks ahead: a lower one is done before memory answers. */
+enum { AHEAD_ROWS = MR < 8 ? MR : 8 };
+
+/* The sums of ROWS rows: picks the form for the columns. */
+INLINE void tile_ahead(const struct left *a, const float *from, const float *b,
+                       size_t ldb, float *c, size_t ldc, size_t cols,
+                       int accumulate, struct ahead fetch, const int rows) {
+  if (NV > 1 && cols == NR)
+    tile_of(a, from, b, ldb, c, ldc, VF, accumulate, &fetch, rows, NV, 0);
+  else if (NV > 1 && cols > VF)
+    tile_of(a, from, b, ldb, c, ldc, cols - VF, accumulate, &fetch, rows, NV,
+            1);
+  else if (cols == VF)
+    tile_of(a, from, b, ldb, c, ldc, VF, accumulate, &fetch, rows, 1, 0);
+  else
+    tile_of(a, from, b, ldb, c, ldc, cols, accumulate, &fetch, rows, 1, 1);
+}
+
+static void gemm_tile_ahead(const struct left *a, const float *b, size_t ldb,
+                            float *c, size_t ldc, size_t rows, size_t cols,
+                            int accumulate, const struct ahead *ahead) {
+  struct left rest = *a;
+  struct ahead next = *ahead;
+  while (rows >= AHEAD_ROWS) {
+    size_t now = rows >= MR ? MR : AHEAD_ROWS;
+    if (now == MR)
+      tile_ahead(a, rest.data, b, ldb, c, ldc, cols, accumulate, next, MR);
+    else
+      tile_ahead(a, rest.data, b, ldb, c, ldc, cols, accumulate, next,
+                 AHEAD_ROWS);
+    rest.data += now * a->row;
+    c += now * ldc;
+    rows -= now;
+    for (int i = 0; i < AHEAD_STREAMS; i++)
+      next.at[i] += now * next.row;
+  }
+  gemm_tile(&rest, b, ldb, c, ldc, rows, cols, accumulate);
+}
+
+/* `steps` products onto n <= VF columns of c.  Asks for as many numbers from
+ * `fetch` on, one after another. */
+INLINE void gemv_columns(const size_t steps, size_t rows, const float *a,
+                         size_t lda, const float *b, size_t ldb, float *c,
+                         size_t ldc, const size_t n, int accumulate,
+                         const float *fetch) {
+  vf row[STEPS];
+  UNROLL
+  for (size_t p = 0; p < steps; p++)
+    row[p] = load_upto(b + p / 3 * 3 * ldb + p % 3 * ldb, n);
+  for (size_t p = 0; steps > 1 && p < steps * VF; p += 16)
+    __builtin_prefetch(fetch + p);
+  for (; rows > 0; rows--, a += lda, c += ldc) {
     vf acc = {0};
     if (accumulate)
-      acc = load_upto(c + j, n);
+      acc = load_upto(c, n);
+    UNROLL
     for (size_t p = 0; p < steps; p++)
-      acc = vfma(splat(a[p]), load_upto(b + p * ldb + j, n), acc);
-    store_upto(c + j, acc, n);
+      acc = vfma(splat(a[p]), row[p], acc);
+    store_upto(c, acc, n);
   }
 }
 
-/* c (1 x cols) (+)= a (1 x k) * b (k x cols).  Eight rows of b at a time, so
- * that b streams by in long runs while c stays in the nearest cache. */
-static void gemv(size_t k, const float *a, const float *b, size_t ldb, float *c,
-                 size_t cols, int accumulate) {
-  if (k < 8) {
-    gemv_steps(k, a, b, ldb, c, cols, accumulate);
-    return;
+/* Walks through the rows that come `steps` later as they lie in memory, so
+ * that they are read in one long run, not in `steps` short ones. */
+INLINE void gemv_steps(const size_t steps, size_t rows, const float *a,
+                       size_t lda, const float *b, size_t ldb, float *c,
+                       size_t ldc, size_t cols, int accumulate, size_t later) {
+  const float *fetch = b + later;
+  size_t j = 0, x = 0;
+  for (; j + VF <= cols; j += VF) {
+    gemv_columns(steps, rows, a, lda, b + j, ldb, c + j, ldc, VF, accumulate,
+                 fetch + x);
+    x += later > 0 ? steps * VF : 0;
+    if (x >= cols) {
+      x = 0;
+      fetch += ldb;
+    }
   }
+  if (j < cols)
+    gemv_columns(steps, rows, a, lda, b + j, ldb, c + j, ldc, cols - j,
+                 accumulate, fetch);
+}
+
+/* c (rows x cols) (+)= a (rows x k) * b (k x cols), c staying in the nearest
+ * cache.  Very few rows leave the time to read b number by number as it lies,
+ * which is what memory does best; more take STEPS rows of it at once. */
+static void gemv(size_t rows, size_t k, const float *a, size_t lda,
+                 const float *b, size_t ldb, float *c, size_t ldc, size_t cols,
+                 int accumulate) {
   size_t p = 0;
-  for (; p + 8 <= k; p += 8)
-    gemv_steps(8, a + p, b + p * ldb, ldb, c, cols, accumulate || p > 0);
-  if (p < k)
-    gemv_steps(k - p, a + p, b + p * ldb, ldb, c, cols, 1);
+  for (; rows > VERY_FEW && p + STEPS <= k; p += STEPS)
+    gemv_steps(STEPS, rows, a + p, lda, b + p * ldb, ldb, c, ldc, cols,
+               accumulate || p > 0, p + 3 * STEPS <= k ? STEPS * ldb : 0);
+  for (; p < k; p++)
+    gemv_steps(1, rows, a + p, lda, b + p * ldb, ldb, c, ldc, cols,
+               accumulate || p > 0, 0);
+  for (size_t i = 0; k == 0 && !accumulate && i < rows; i++)
+    memset(c + i * ldc, 0, cols * sizeof *c);
 }
 
 /* ---- Panels ------------------------------------------------------------- */
@@ -304,4 +389,21 @@ INLINE void pack_rows(float *dst, const size_t width, const float *src,
 static void pack_columns(float *dst, const float *src, size_t stride,
                          size_t cols, size_t k) {
   pack_rows(dst, NR, src, stride, cols, k);
+}
+
+/* dst[j][i] = src[i][j], i < rows, j < cols: whole cache lines of dst at a
+ * time, as its rows may all lie in the same few sets of the cache. */
+static void transpose(float *dst, size_t ldd, const float *src, size_t lds,
+                      size_t rows, size_t cols) {
+  for (size_t i = 0; i < rows; i += 16)
+    for (size_t j = 0; j < cols; j += 4)
+      for (size_t q = i; q < rows && q < i + 16; q += 4) {
+        size_t height = rows - q < 4 ? rows - q : 4;
+        size_t width = cols - j < 4 ? cols - j : 4;
+        if (height == 4)
+          pack4(dst + j * ldd + q, ldd, 4, src + q * lds + j, lds, 4, width);
+        else
+          pack4(dst + j * ldd + q, ldd, height, src + q * lds + j, lds, height,
+                width);
+      }
 }

@@ -79,6 +79,16 @@ struct output {
  * stay below 2^31. */
 #define BLEND_BITS 22
 
+/* Memory to ask for during a product, as it will be needed next: with each
+ * step of k one cache line at each address, `step` bytes from one to the next;
+ * those for a row of the left matrix begin `row` bytes behind those for the row
+ * before.  They may lie beyond any array. */
+enum { AHEAD_STREAMS = 3 };
+struct ahead {
+  uintptr_t at[AHEAD_STREAMS];
+  size_t step, row;
+};
+
 struct kernels {
   const char *name;
   int isa; /* IMGREC_ISA_* */
@@ -89,15 +99,23 @@ struct kernels {
    * apart: a panel of a right matrix that is stored by columns. */
   void (*pack_columns)(float *dst, const float *src, size_t stride, size_t cols,
                        size_t k);
+  /* dst[j][i] = src[i][j], i < rows, j < cols. */
+  void (*transpose)(float *dst, size_t ldd, const float *src, size_t lds,
+                    size_t rows, size_t cols);
   /* c[i][j] (+)= the sum over the terms (y, x, p) of the left matrix, in that
    * order, times row (y * runs[1] + x) * a->k + p of b; i < rows, any number;
    * j < cols <= nr.  b: rows ldb apart, cols readable. */
   void (*gemm_tile)(const struct left *a, const float *b, size_t ldb, float *c,
                     size_t ldc, size_t rows, size_t cols, int accumulate);
-  /* One row: c[j] (+)= sum over k of a[k] b[k][j], j < cols, any cols, b read
-   * in place. */
-  void (*gemv)(size_t k, const float *a, const float *b, size_t ldb, float *c,
-               size_t cols, int accumulate);
+  /* The same, asking for other memory meanwhile, in tiles of mr rows. */
+  void (*gemm_tile_ahead)(const struct left *a, const float *b, size_t ldb,
+                          float *c, size_t ldc, size_t rows, size_t cols,
+                          int accumulate, const struct ahead *ahead);
+  /* Few rows: c[i][j] (+)= sum over k of a[i][k] b[k][j], j < cols, any cols;
+   * a: rows lda apart, b: rows ldb apart, each number of it read once. */
+  void (*gemv)(size_t rows, size_t k, const float *a, size_t lda,
+               const float *b, size_t ldb, float *c, size_t ldc, size_t cols,
+               int accumulate);
 
   /* y = what the epilogue makes of it: rows of c floats, `row` apart. */
   void (*finish_rows)(float *y, size_t row, const struct epilogue *e,

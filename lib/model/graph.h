@@ -62,6 +62,19 @@ int imgrec__plan_create(struct plan *out, struct allocator *a, struct error *e,
                         const struct graph *g, size_t batch, int training);
 void imgrec__plan_free(struct plan *p);
 
+/* ---- gradients.c -------------------------------------------------------- */
+
+/* Where the gradients of a node's parameters lie, in floats; PLAN_NONE for a
+ * parameter that is not trained, or is updated by its node's backward. */
+struct gradient_place {
+  int64_t at[NODE_MAX_PARAMS];
+};
+
+/* Floats of the gradients of all parameters; of those that nodes can update
+ * themselves none, unless `all`.  places: one a node, or NULL. */
+size_t imgrec__place_gradients(const struct graph *g, int all,
+                               struct gradient_place *places);
+
 /* ---- run.c: nodes in order, and in reverse ------------------------------ */
 
 struct pass {
@@ -72,9 +85,12 @@ struct pass {
   const float *x;
   size_t batch;
   int prepare; /* weights have changed since they were prepared here */
-  /* Of all parameters: gradients lie as weights do.  Training only. */
+  /* Of all parameters: gradients lie as weights do, or where `places` says.
+   * Training only. */
   const float *weights;
   float *gradients;
+  const struct gradient_place *places; /* one a node, or NULL */
+  const struct update *update;         /* for nodes without a place */
   int accumulate;
   uint64_t seed, step;
 };

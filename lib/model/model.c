@@ -330,8 +330,10 @@ int imgrec_model_memory(const imgrec_model *m, int batch, int training,
   if (batch < 1 || batch > MAX_BATCH || !bytes)
     return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
                         "batch is %d; it must be 1 to %d", batch, MAX_BATCH);
-  /* In training: weights, gradients, two moments, and the best weights. */
-  uint64_t floats = m->weight_floats * (training ? 5 : 1);
+  /* In training also two moments and the best weights. */
+  uint64_t floats = m->weight_floats * (training ? 4 : 1);
+  if (training)
+    floats += imgrec__place_gradients(&m->graph, 0, NULL);
   int status = arena_floats(m, batch, 0, &floats);
   if (status >= 0 && training)
     status = arena_floats(m, batch, 1, &floats);

@@ -55,12 +55,14 @@ float *imgrec__pass_gradient(const struct pass *p) {
 }
 
 /* Where the gradients of node i's parameters go. */
-static void point_gradients(const struct pass *p, struct run *r) {
+static void point_gradients(const struct pass *p, int i, struct run *r) {
   for (int k = 0; k < r->node->param_count; k++) {
     const struct param *param = &r->node->params[k];
-    if (param->trainable)
-      r->dparam[k] = p->gradients + (param->data - p->weights);
+    int64_t place = p->places ? p->places[i].at[k] : param->data - p->weights;
+    if (param->trainable && place != PLAN_NONE)
+      r->dparam[k] = p->gradients + place;
   }
+  r->update = p->update;
 }
 
 static void add_range(const void *arg, size_t begin, size_t end) {
@@ -85,7 +87,7 @@ static void backward(const struct pass *p, int i) {
   r.accumulate = p->accumulate;
   for (int k = 0; k < r.node->input_count; k++)
     r.dx[k] = at(p, place->dx[k]);
-  point_gradients(p, &r);
+  point_gradients(p, i, &r);
   r.node->op->backward(&r);
   for (int k = 0; k < r.node->input_count; k++)
     if (place->add[k])

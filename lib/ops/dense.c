@@ -2,7 +2,9 @@
 /* Dense layer, and the flattening before it.
  *
  * x: N x I, w: I x O, b: O, y: N x O
- *   y = x w + b;   dw = x^T dy;   db = sum over N of dy;   dx = dy w^T */
+ *   y = x w + b;   dw = x^T dy;   db = sum over N of dy;   dx = dy w^T
+ * In training w steps by dw as that is computed: where w is large, dw is never
+ * stored. */
 #include "op.h"
 
 #include <string.h>
@@ -26,7 +28,7 @@ static int dense_setup(struct node *n, struct error *e) {
 
 static unsigned dense_flags(const struct node *n) {
   (void)n;
-  return OP_USES_X;
+  return OP_USES_X | OP_UPDATES;
 }
 
 static int64_t dense_multiply_adds(const struct node *n) {
@@ -51,17 +53,49 @@ static void dense_forward(const struct run *r) {
   imgrec__gemm(r->context, &job);
 }
 
+/* Rows of dw, of all columns or of some of them, go into the weights. */
+static void take_gradient(const void *arg, size_t row, size_t rows, size_t col,
+                          size_t cols, const float *dw, size_t stride) {
+  const struct run *r = arg;
+  size_t out = (size_t)r->node->out.c;
+  float *w = r->node->params[0].data + row * out + col;
+  if (cols == out && stride == out)
+    imgrec__update(r->update, w, dw, rows * out);
+  else
+    for (size_t i = 0; i < rows; i++)
+      imgrec__update(r->update, w + i * out, dw + i * stride, cols);
+}
+
+static struct sink sink_of(const struct run *r) {
+  const struct update *u = r->update;
+  const float *w = r->node->params[0].data;
+  size_t at = (size_t)(w - u->weights);
+  const float *second = u->moment2 ? u->moment2 + at : w;
+  return (struct sink){take_gradient, r, {w, u->moment1 + at, second}};
+}
+
+static void weight_gradient(const struct run *r) {
+  size_t in = (size_t)r->node->in[0].c, out = (size_t)r->node->out.c;
+  struct gemm job = {.m = in,
+                     .n = out,
+                     .k = r->batch,
+                     .a = matrix_of(r->x[0], 1, in),
+                     .b = matrix_of(r->dy, out, 1),
+                     .c = r->dparam[0],
+                     .ldc = out,
+                     .accumulate = r->accumulate};
+  struct sink sink;
+  if (!r->dparam[0]) {
+    sink = sink_of(r);
+    job.sink = &sink;
+  }
+  imgrec__gemm(r->context, &job);
+}
+
+/* dx before dw, which may change w. */
 static void dense_backward(const struct run *r) {
   const struct node *n = r->node;
   size_t in = (size_t)n->in[0].c, out = (size_t)n->out.c;
-  const struct gemm by_weight = {.m = in,
-                                 .n = out,
-                                 .k = r->batch,
-                                 .a = matrix_of(r->x[0], 1, in),
-                                 .b = matrix_of(r->dy, out, 1),
-                                 .c = r->dparam[0],
-                                 .ldc = out,
-                                 .accumulate = r->accumulate};
   const struct gemm by_input = {.m = r->batch,
                                 .n = in,
                                 .k = out,
@@ -69,12 +103,12 @@ static void dense_backward(const struct run *r) {
                                 .b = matrix_of(n->params[0].data, 1, out),
                                 .c = r->dx[0],
                                 .ldc = in};
-  if (r->dparam[0])
-    imgrec__gemm(r->context, &by_weight);
-  if (n->bias && r->dparam[1])
-    imgrec__bias_gradient(r, r->dparam[1], r->batch, out);
   if (r->dx[0])
     imgrec__gemm(r->context, &by_input);
+  if (r->dparam[0] || r->update)
+    weight_gradient(r);
+  if (n->bias && r->dparam[1])
+    imgrec__bias_gradient(r, r->dparam[1], r->batch, out);
 }
 
 const struct op imgrec__op_dense = {.type = "dense",

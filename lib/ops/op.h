@@ -68,6 +68,16 @@ struct node {
   int activation; /* enum activation */
 };
 
+/* An optimiser's step, Adam's or, without moment2, that of gradient descent
+ * with momentum.  Moments lie as the weights do. */
+struct update {
+  const struct kernels *kernels;
+  const float *weights; /* the first of all parameters */
+  float *moment1, *moment2;
+  float rate; /* Adam's is corrected for bias */
+  float momentum, beta1, beta2, epsilon;
+};
+
 /* One node at work.  x, dx: an array per input; dx[i] NULL where nobody needs
  * it; arrays hold `batch` images. */
 struct run {
@@ -80,8 +90,11 @@ struct run {
   float *dy; /* backward may write over it */
   float *dx[NODE_MAX_INPUTS];
   float *dparam[NODE_MAX_PARAMS]; /* gradients; NULL: not wanted */
-  int accumulate;                 /* add to dparam instead of writing it */
-  float *saved;                   /* kept from forward to backward */
+  /* With it, an operator with OP_UPDATES applies the gradient of params[0] at
+   * once instead of writing it, when it has no more need of the old weights. */
+  const struct update *update;
+  int accumulate; /* add to dparam instead of writing it */
+  float *saved;   /* kept from forward to backward */
   float *scratch;
   float *prepared; /* what `prepare` made of the weights */
   /* Layers that follow and that this node does along (plan.c), or NULL; y and
@@ -103,7 +116,8 @@ enum {
 enum {
   OP_IN_PLACE = 1, /* y may be x[0], and dx[0] may be dy */
   OP_USES_X = 2,   /* backward reads x */
-  OP_USES_Y = 4    /* backward reads y */
+  OP_USES_Y = 4,   /* backward reads y */
+  OP_UPDATES = 8   /* backward can do without dparam[0]: see struct run */
 };
 
 struct op {
@@ -231,5 +245,10 @@ size_t imgrec__column_sums_scratch(size_t rows, size_t c);
 void imgrec__bias_gradient(const struct run *r, float *out, size_t rows,
                            size_t c);
 size_t imgrec__bias_scratch(size_t rows, size_t c);
+
+/* ---- update.c ----------------------------------------------------------- */
+
+/* Steps n weights at w, and their moments, by their gradient g. */
+void imgrec__update(const struct update *u, float *w, const float *g, size_t n);
 
 #endif

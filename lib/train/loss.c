@@ -30,19 +30,56 @@ static void gradient(const struct kernels *k, float *dz, const float *z,
   }
 }
 
-void imgrec__cross_entropy(const struct kernels *k, const float *z,
+/* Rows whose losses are held until they are added up, in order. */
+enum { ROWS = 256, NUMBERS = 16384 }; /* numbers a task */
+
+struct rows {
+  const struct kernels *kernels;
+  const float *z;
+  struct targets targets;
+  size_t classes;
+  float scale;
+  float *dz;
+  double *loss; /* of each row */
+  unsigned char *correct;
+};
+
+static void rows_range(const void *arg, size_t begin, size_t end) {
+  const struct rows *r = arg;
+  const struct targets *t = &r->targets;
+  size_t c = r->classes;
+  for (size_t i = begin; i < end; i++) {
+    const float *z = r->z + i * c;
+    const float *soft = t->probabilities ? t->probabilities + i * c : NULL;
+    int32_t target = soft ? (int32_t)greatest(soft, c) : t->classes[i];
+    float lse = r->kernels->log_sum_exp(z, c);
+    r->loss[i] =
+        soft ? soft_loss(z, soft, lse, c) : (double)lse - (double)z[target];
+    r->correct[i] = greatest(z, c) == (size_t)target;
+    if (r->dz)
+      gradient(r->kernels, r->dz + i * c, z, soft, target, c, r->scale);
+  }
+}
+
+void imgrec__cross_entropy(struct imgrec_context *ctx, const float *z,
                            const struct targets *t, size_t n, size_t classes,
                            float scale, float *dz, double *loss_sum,
                            size_t *correct) {
-  for (size_t i = 0; i < n; i++, z += classes) {
-    const float *soft =
-        t->probabilities ? t->probabilities + i * classes : NULL;
-    int32_t target = soft ? (int32_t)greatest(soft, classes) : t->classes[i];
-    float lse = k->log_sum_exp(z, classes);
-    *loss_sum += soft ? soft_loss(z, soft, lse, classes)
-                      : (double)lse - (double)z[target];
-    *correct += greatest(z, classes) == (size_t)target;
-    if (dz)
-      gradient(k, dz + i * classes, z, soft, target, classes, scale);
+  double loss[ROWS];
+  unsigned char right[ROWS];
+  struct rows r = {ctx->kernels, z, *t, classes, scale, dz, loss, right};
+  for (size_t row = 0; row < n; row += ROWS) {
+    size_t count = min_size(ROWS, n - row);
+    imgrec__parallel_range(ctx, count, NUMBERS / classes, rows_range, &r);
+    for (size_t i = 0; i < count; i++) {
+      *loss_sum += loss[i];
+      *correct += right[i];
+    }
+    r.z += count * classes;
+    r.dz = dz ? r.dz + count * classes : NULL;
+    if (t->probabilities)
+      r.targets.probabilities += count * classes;
+    else
+      r.targets.classes += count;
   }
 }

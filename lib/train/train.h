@@ -11,10 +11,14 @@ struct imgrec_trainer {
   imgrec_trainer_options options;
   struct plan plan;
   float *arena;
-  float *gradients, *moment1, *moment2; /* as the model's weights lie */
-  uint64_t step;                        /* forward and backward passes done */
-  uint64_t updates;                     /* of the weights */
-  double beta1_power, beta2_power;      /* beta^updates */
+  float *moment1, *moment2; /* as the model's weights lie */
+  float *gradients;
+  size_t gradient_floats;
+  struct gradient_place *places; /* of gradients: one a node */
+  int fused;        /* whether backward updates what has no place */
+  uint64_t step;    /* forward and backward passes done */
+  uint64_t updates; /* of the weights */
+  double beta1_power, beta2_power; /* beta^updates */
   /* Of the last step. */
   double loss_sum;
   size_t correct;
@@ -32,10 +36,14 @@ struct targets {
  *   dz = (softmax(z) - t) scale
  * Adds the losses to *loss_sum in the order of rows and counts in *correct the
  * rows whose greatest logit (the first of equals) is the target's. */
-void imgrec__cross_entropy(const struct kernels *k, const float *z,
+void imgrec__cross_entropy(struct imgrec_context *ctx, const float *z,
                            const struct targets *t, size_t n, size_t classes,
                            float scale, float *dz, double *loss_sum,
                            size_t *correct);
+/* imgrec_trainer_create, which has `fused` set: weights are updated during
+ * backward where a node can do that and no gradients accumulate. */
+int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
+                        const imgrec_trainer_options *options, int fused);
 /* Whether the model can train or be measured on this; `what` names it. */
 int imgrec__check_dataset(const struct imgrec_model *m,
                           const struct imgrec_dataset *dataset,

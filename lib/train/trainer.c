@@ -7,6 +7,7 @@
 #include "train.h"
 
 enum { MAX_BATCH = 65536, MAX_ACCUMULATE = 65536 };
+enum { UPDATE_PIECE = 16384 }; /* weights a task */
 
 /* ---- Options ------------------------------------------------------------- */
 
@@ -70,23 +71,28 @@ static int read_options(struct error *e, imgrec_trainer_options *o,
 static int make_memory(struct imgrec_trainer *t) {
   struct imgrec_context *ctx = t->model->context;
   struct allocator *a = &ctx->allocator;
+  const struct graph *g = &t->model->graph;
   size_t bytes = t->model->weight_floats * sizeof(float);
   int adam = t->options.optimizer == IMGREC_OPTIMIZER_ADAM;
-  int status = imgrec__plan_create(&t->plan, a, &ctx->error, &t->model->graph,
+  int status = imgrec__plan_create(&t->plan, a, &ctx->error, g,
                                    (size_t)t->options.max_batch, 1);
   if (status < 0)
     return status;
   t->arena = imgrec__alloc_array(a, t->plan.floats, sizeof *t->arena);
-  t->gradients = imgrec__alloc_zero(a, bytes);
+  t->places = imgrec__alloc_array(a, (size_t)g->node_count, sizeof *t->places);
+  if (t->places)
+    t->gradient_floats = imgrec__place_gradients(g, !t->fused, t->places);
+  t->gradients = imgrec__alloc_zero(a, t->gradient_floats * sizeof(float));
   t->moment1 = imgrec__alloc_zero(a, bytes);
   t->moment2 = adam ? imgrec__alloc_zero(a, bytes) : NULL;
-  if (!t->arena || !t->gradients || !t->moment1 || (adam && !t->moment2))
+  if (!t->arena || !t->places || !t->gradients || !t->moment1 ||
+      (adam && !t->moment2))
     return imgrec__fail_memory(&ctx->error, a, "the trainer");
   return IMGREC_OK;
 }
 
-int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
-                          const imgrec_trainer_options *options) {
+int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
+                        const imgrec_trainer_options *options, int fused) {
   if (!model)
     return IMGREC_ERR_ARGUMENT;
   struct imgrec_context *ctx = model->context;
@@ -102,6 +108,7 @@ int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
     return imgrec__fail_memory(&ctx->error, &ctx->allocator, "the trainer");
   t->model = model;
   t->options = o;
+  t->fused = fused && o.accumulate == 1;
   t->beta1_power = t->beta2_power = 1;
   imgrec__model_retain(model);
   status = make_memory(t);
@@ -112,12 +119,18 @@ int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
   return status;
 }
 
+int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
+                          const imgrec_trainer_options *options) {
+  return imgrec__trainer_new(out, model, options, 1);
+}
+
 void imgrec_trainer_destroy(imgrec_trainer *t) {
   if (!t)
     return;
   struct allocator *a = &t->model->context->allocator;
   imgrec__plan_free(&t->plan);
   imgrec__free(a, t->arena);
+  imgrec__free(a, t->places);
   imgrec__free(a, t->gradients);
   imgrec__free(a, t->moment1);
   imgrec__free(a, t->moment2);
@@ -138,27 +151,6 @@ int imgrec_trainer_set_learning_rate(imgrec_trainer *t, float learning_rate) {
 
 /* ---- Update -------------------------------------------------------------- */
 
-struct update {
-  const struct imgrec_trainer *trainer;
-  const struct param *param;
-  float rate; /* Adam's is corrected for bias */
-};
-
-static void update_range(const void *arg, size_t begin, size_t end) {
-  const struct update *u = arg;
-  const struct imgrec_trainer *t = u->trainer;
-  const imgrec_trainer_options *o = &t->options;
-  const struct kernels *k = t->model->context->kernels;
-  size_t at = imgrec__param_offset(t->model, u->param) + begin;
-  float *w = u->param->data + begin;
-  if (o->optimizer == IMGREC_OPTIMIZER_ADAM)
-    k->adam(w, t->moment1 + at, t->moment2 + at, t->gradients + at, end - begin,
-            1, u->rate, 1 - o->beta1, 1 - o->beta2, o->epsilon);
-  else
-    k->sgd(w, t->moment1 + at, t->gradients + at, end - begin, 1, u->rate,
-           o->momentum);
-}
-
 /* Keras' Adam: rate = lr sqrt(1 - beta2^t) / (1 - beta1^t). */
 static float update_rate(struct imgrec_trainer *t) {
   const imgrec_trainer_options *o = &t->options;
@@ -171,16 +163,47 @@ static float update_rate(struct imgrec_trainer *t) {
                  (1 - t->beta1_power));
 }
 
-static void update(struct imgrec_trainer *t) {
+static struct update next_update(struct imgrec_trainer *t) {
+  const imgrec_trainer_options *o = &t->options;
+  return (struct update){.kernels = t->model->context->kernels,
+                         .weights = t->model->weights,
+                         .moment1 = t->moment1,
+                         .moment2 = t->moment2,
+                         .rate = update_rate(t),
+                         .momentum = o->momentum,
+                         .beta1 = o->beta1,
+                         .beta2 = o->beta2,
+                         .epsilon = o->epsilon};
+}
+
+struct update_job {
+  const struct imgrec_trainer *trainer;
+  const struct update *update;
+};
+
+/* The weights whose gradients lie in floats [begin, end). */
+static void update_range(const void *arg, size_t begin, size_t end) {
+  const struct update_job *job = arg;
+  const struct imgrec_trainer *t = job->trainer;
   const struct graph *g = &t->model->graph;
-  struct update u = {t, NULL, update_rate(t)};
   for (int i = 0; i < g->node_count; i++)
     for (int k = 0; k < g->nodes[i].param_count; k++) {
-      u.param = &g->nodes[i].params[k];
-      if (u.param->trainable)
-        imgrec__parallel_range(t->model->context, u.param->count, 16384,
-                               update_range, &u);
+      const struct param *p = &g->nodes[i].params[k];
+      if (t->places[i].at[k] == PLAN_NONE)
+        continue;
+      size_t at = (size_t)t->places[i].at[k];
+      size_t from = max_size(begin, at), to = min_size(end, at + p->count);
+      if (from < to)
+        imgrec__update(job->update, p->data + (from - at), t->gradients + from,
+                       to - from);
     }
+}
+
+/* All that backward left, in one go. */
+static void update_rest(struct imgrec_trainer *t, const struct update *u) {
+  const struct update_job job = {t, u};
+  imgrec__parallel_range(t->model->context, t->gradient_floats, UPDATE_PIECE,
+                         update_range, &job);
 }
 
 void imgrec__trainer_reset(struct imgrec_trainer *t) {
@@ -196,36 +219,50 @@ void imgrec__trainer_reset(struct imgrec_trainer *t) {
 
 /* ---- Step ---------------------------------------------------------------- */
 
+/* The loss, the gradient at the logits with it; false if nothing may follow. */
+static int measure(struct imgrec_trainer *t, const struct pass *pass,
+                   const struct targets *targets) {
+  struct imgrec_model *m = t->model;
+  size_t classes = (size_t)imgrec_model_classes(m);
+  float scale =
+      (float)(1 / ((double)pass->batch * (double)t->options.accumulate));
+  const float *logits = imgrec__pass_forward(pass, m->graph.logits);
+  t->loss_sum = 0;
+  t->correct = 0;
+  imgrec__cross_entropy(m->context, logits, targets, pass->batch, classes,
+                        scale, imgrec__pass_gradient(pass), &t->loss_sum,
+                        &t->correct);
+  return isfinite(t->loss_sum);
+}
+
 void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                           const struct targets *targets, size_t batch) {
   struct imgrec_model *m = t->model;
   uint64_t every = (uint64_t)t->options.accumulate;
-  const struct pass pass = {.context = m->context,
-                            .graph = &m->graph,
-                            .plan = &t->plan,
-                            .arena = t->arena,
-                            .x = x,
-                            .batch = batch,
-                            .prepare = 1,
-                            .weights = m->weights,
-                            .gradients = t->gradients,
-                            .accumulate = t->step % every != 0,
-                            .seed = t->options.seed,
-                            .step = t->step};
-  size_t classes = (size_t)imgrec_model_classes(m);
-  float scale = (float)(1 / ((double)batch * (double)every));
-  imgrec__model_changed(m); /* batch norm moves in any case */
-  const float *logits = imgrec__pass_forward(&pass, m->graph.logits);
-  t->loss_sum = 0;
-  t->correct = 0;
-  imgrec__cross_entropy(m->context->kernels, logits, targets, batch, classes,
-                        scale, imgrec__pass_gradient(&pass), &t->loss_sum,
-                        &t->correct);
-  if (!isfinite(t->loss_sum)) /* would spoil weights and moments for good */
+  struct pass pass = {.context = m->context,
+                      .graph = &m->graph,
+                      .plan = &t->plan,
+                      .arena = t->arena,
+                      .x = x,
+                      .batch = batch,
+                      .prepare = 1,
+                      .weights = m->weights,
+                      .gradients = t->gradients,
+                      .places = t->places,
+                      .accumulate = t->step % every != 0,
+                      .seed = t->options.seed,
+                      .step = t->step};
+  imgrec__model_changed(m);        /* batch norm moves in any case */
+  if (!measure(t, &pass, targets)) /* would spoil all weights for good */
     return;
+  if (++t->step % every != 0) {
+    imgrec__pass_backward(&pass);
+    return;
+  }
+  const struct update u = next_update(t);
+  pass.update = t->fused ? &u : NULL;
   imgrec__pass_backward(&pass);
-  if (++t->step % every == 0)
-    update(t);
+  update_rest(t, &u);
 }
 
 static int check_classes(struct error *e, const struct imgrec_tensor *labels,
