@@ -147,8 +147,9 @@ INLINE void sum_square(vf sum[TILE], const struct sweep *s, size_t c,
 INLINE void store_outs(float *y, const vf sum[TILE], const struct sweep *s,
                        size_t c, const size_t n, const int outs) {
   const struct finish f = finish_of(s->epilogue, c, n);
+  const enum clamp clamp = clamp_of(s->epilogue);
   UNROLL for (int t = 0; t < outs; t++)
-      store_upto(y + (size_t)t * s->out_step + c, finish(&f, sum[t]), n);
+      store_upto(y + (size_t)t * s->out_step + c, finish(&f, sum[t], clamp), n);
 }
 
 /* How a tile is summed. */

@@ -4,48 +4,66 @@
 
 /* ---- Forward ------------------------------------------------------------- */
 
-/* The epilogue of n <= VF channels. */
+/* What bounds the results: a constant in every loop. */
+enum clamp { CLAMP_NONE, CLAMP_RELU, CLAMP_RELU6 };
+
+INLINE enum clamp clamp_of(const struct epilogue *e) {
+  return e->relu6 ? CLAMP_RELU6 : e->relu ? CLAMP_RELU : CLAMP_NONE;
+}
+
+/* The epilogue of n <= VF channels.  Without a scale it is 1, without a shift
+ * -0, which change nothing: not a bit, not even of -0. */
 struct finish {
   vf scale, shift;
-  int scaled, shifted, relu, relu6;
 };
 
 INLINE struct finish finish_of(const struct epilogue *e, size_t c,
                                const size_t n) {
-  struct finish f = {{0},     {0},     e->scale != NULL, e->shift != NULL,
-                     e->relu, e->relu6};
-  if (f.scaled)
+  struct finish f = {splat(1.0f), splat(-0.0f)};
+  if (e->scale != NULL)
     f.scale = load_upto(e->scale + c, n);
-  if (f.shifted)
+  if (e->shift != NULL)
     f.shift = load_upto(e->shift + c, n);
   return f;
 }
 
-INLINE vf finish(const struct finish *f, vf x) {
-  if (f->scaled)
-    x = vfma(x, f->scale, f->shift);
-  else if (f->shifted)
-    x = x + f->shift;
-  if (f->relu || f->relu6)
+INLINE vf finish(const struct finish *f, vf x, const enum clamp clamp) {
+  x = vfma(x, f->scale, f->shift);
+  if (clamp != CLAMP_NONE)
     x = vmax(x, (vf){0});
-  return f->relu6 ? vmin(x, splat(6.0f)) : x;
+  return clamp == CLAMP_RELU6 ? vmin(x, splat(6.0f)) : x;
 }
 
 INLINE void finish_columns(float *y, size_t row, const struct finish *f,
-                           size_t rows, const size_t n) {
+                           size_t rows, const size_t n,
+                           const enum clamp clamp) {
   for (size_t r = 0; r < rows; r++, y += row)
-    store_upto(y, finish(f, load_upto(y, n)), n);
+    store_upto(y, finish(f, load_upto(y, n), clamp), n);
 }
 
-static void finish_rows(float *y, size_t row, const struct epilogue *e,
-                        size_t rows, size_t c) {
+INLINE void finish_clamped(float *y, size_t row, const struct epilogue *e,
+                           size_t rows, size_t c, const enum clamp clamp) {
   for (size_t i = 0; i < c; i += VF) {
     const size_t n = c - i < VF ? c - i : VF;
     const struct finish f = finish_of(e, i, n);
     if (n == VF)
-      finish_columns(y + i, row, &f, rows, VF);
+      finish_columns(y + i, row, &f, rows, VF, clamp);
     else
-      finish_columns(y + i, row, &f, rows, n);
+      finish_columns(y + i, row, &f, rows, n, clamp);
+  }
+}
+
+static void finish_rows(float *y, size_t row, const struct epilogue *e,
+                        size_t rows, size_t c) {
+  switch (clamp_of(e)) {
+  case CLAMP_RELU:
+    finish_clamped(y, row, e, rows, c, CLAMP_RELU);
+    break;
+  case CLAMP_RELU6:
+    finish_clamped(y, row, e, rows, c, CLAMP_RELU6);
+    break;
+  default:
+    finish_clamped(y, row, e, rows, c, CLAMP_NONE);
   }
 }
 
@@ -75,28 +93,43 @@ struct pool_row {
 };
 
 INLINE void pool_columns(const struct pool_row *p, const struct epilogue *e,
-                         size_t c, const size_t n) {
+                         size_t c, const size_t n, const enum clamp clamp) {
   const struct finish f = finish_of(e, c, n);
   for (size_t i = 0; i < p->out_width; i++) {
     const float *top = p->x + 2 * i * p->channels + c, *bottom = top + p->row;
     size_t at = i * p->pixel + c;
     pool_taps(p->y + at, p->won ? p->won + at : NULL,
-              finish(&f, load_upto(top, n)),
-              finish(&f, load_upto(top + p->channels, n)),
-              finish(&f, load_upto(bottom, n)),
-              finish(&f, load_upto(bottom + p->channels, n)), f.relu, n);
+              finish(&f, load_upto(top, n), clamp),
+              finish(&f, load_upto(top + p->channels, n), clamp),
+              finish(&f, load_upto(bottom, n), clamp),
+              finish(&f, load_upto(bottom + p->channels, n), clamp),
+              clamp != CLAMP_NONE, n);
   }
+}
+
+INLINE void pool_clamped(const struct pool_row *p, const struct epilogue *e,
+                         const enum clamp clamp) {
+  size_t c = 0;
+  for (; c + VF <= p->channels; c += VF)
+    pool_columns(p, e, c, VF, clamp);
+  if (c < p->channels)
+    pool_columns(p, e, c, p->channels - c, clamp);
 }
 
 static void finish_pool(float *y, uint8_t *won, size_t pixel, const float *x,
                         size_t row, const struct epilogue *e, size_t out_width,
                         size_t channels) {
   const struct pool_row p = {y, won, pixel, x, row, out_width, channels};
-  size_t c = 0;
-  for (; c + VF <= channels; c += VF)
-    pool_columns(&p, e, c, VF);
-  if (c < channels)
-    pool_columns(&p, e, c, channels - c);
+  switch (clamp_of(e)) {
+  case CLAMP_RELU:
+    pool_clamped(&p, e, CLAMP_RELU);
+    break;
+  case CLAMP_RELU6:
+    pool_clamped(&p, e, CLAMP_RELU6);
+    break;
+  default:
+    pool_clamped(&p, e, CLAMP_NONE);
+  }
 }
 
 /* ---- Backward ------------------------------------------------------------ */

@@ -237,7 +237,8 @@ INLINE void output_2d(vf y[4][4], const float *m, size_t step, const size_t n) {
 }
 
 INLINE void output_part(const struct output *out, const float *m, size_t step,
-                        size_t y, size_t x, size_t c, const size_t n) {
+                        size_t y, size_t x, size_t c, const size_t n,
+                        const enum clamp clamp) {
   const struct finish f = finish_of(&out->epilogue, c, n);
   size_t rows = out->height - y, cols = out->width - x;
   vf tile[4][4];
@@ -246,7 +247,7 @@ INLINE void output_part(const struct output *out, const float *m, size_t step,
     for (size_t i = 0; i < 4 && i < rows; i++)
       for (size_t j = 0; j < 4 && j < cols; j++)
         store_upto(out->y + ((y + i) * out->width + x + j) * out->channels + c,
-                   finish(&f, tile[i][j]), n);
+                   finish(&f, tile[i][j], clamp), n);
     return;
   }
   size_t pooled = out->width / 2;
@@ -254,18 +255,34 @@ INLINE void output_part(const struct output *out, const float *m, size_t step,
     for (size_t j = 0; j < 4 && j + 2 <= cols; j += 2) {
       size_t at = ((y + i) / 2 * pooled + (x + j) / 2) * out->channels + c;
       pool_taps(out->y + at, out->won ? out->won + at : NULL,
-                finish(&f, tile[i][j]), finish(&f, tile[i][j + 1]),
-                finish(&f, tile[i + 1][j]), finish(&f, tile[i + 1][j + 1]),
-                f.relu, n);
+                finish(&f, tile[i][j], clamp),
+                finish(&f, tile[i][j + 1], clamp),
+                finish(&f, tile[i + 1][j], clamp),
+                finish(&f, tile[i + 1][j + 1], clamp), clamp != CLAMP_NONE, n);
     }
+}
+
+INLINE void output_all(const struct output *out, const float *m, size_t step,
+                       size_t y, size_t x, size_t c, size_t channels,
+                       const enum clamp clamp) {
+  size_t i = 0;
+  for (; i + VF <= channels; i += VF)
+    output_part(out, m + i, step, y, x, c + i, VF, clamp);
+  if (i < channels)
+    output_part(out, m + i, step, y, x, c + i, channels - i, clamp);
 }
 
 static void winograd_output(const struct output *out, const float *m,
                             size_t step, size_t y, size_t x, size_t c,
                             size_t channels) {
-  size_t i = 0;
-  for (; i + VF <= channels; i += VF)
-    output_part(out, m + i, step, y, x, c + i, VF);
-  if (i < channels)
-    output_part(out, m + i, step, y, x, c + i, channels - i);
+  switch (clamp_of(&out->epilogue)) {
+  case CLAMP_RELU:
+    output_all(out, m, step, y, x, c, channels, CLAMP_RELU);
+    break;
+  case CLAMP_RELU6:
+    output_all(out, m, step, y, x, c, channels, CLAMP_RELU6);
+    break;
+  default:
+    output_all(out, m, step, y, x, c, channels, CLAMP_NONE);
+  }
 }
