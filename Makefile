@@ -43,11 +43,16 @@ ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma \
 ifeq ($(MACHINE),x86_64)
 ISAS += avx2 avx512
 endif
+# Those of products of bytes, from qisa.c: VNNI is one more.
+QISAS := $(ISAS) $(if $(filter avx512,$(ISAS)),avx512vnni)
+ISA_FLAGS_avx512vnni := $(ISA_FLAGS_avx512) -mavx512vnni -DIMGREC_VNNI
 
-TEMPLATES := $(wildcard lib/kernels/*_tmpl.c) lib/kernels/isa.c
+TEMPLATES := $(wildcard lib/kernels/*_tmpl.c) lib/kernels/isa.c \
+	lib/kernels/qisa.c
 LIB_SRC := $(filter-out $(TEMPLATES),$(wildcard lib/*.c lib/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) \
-	$(ISAS:%=$(BUILD)/lib/kernels/isa_%.o)
+	$(ISAS:%=$(BUILD)/lib/kernels/isa_%.o) \
+	$(QISAS:%=$(BUILD)/lib/kernels/qisa_%.o)
 CMD_SRC := $(wildcard src/*.c)
 CMD_OBJ := $(CMD_SRC:%.c=$(BUILD)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
@@ -83,6 +88,11 @@ $(BUILD)/imgrec.pc: imgrec.pc.in include/imgrec/version.h
 $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
 	@mkdir -p $(@D)
 	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(ISA_FLAGS_$*) -DIMGREC_ISA=$* -c -o $@ $<
+
+$(BUILD)/lib/kernels/qisa_%.o: lib/kernels/qisa.c
+	@mkdir -p $(@D)
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(ISA_FLAGS_$*) \
+		-DIMGREC_ISA=$(*:%vnni=%) -c -o $@ $<
 
 $(BUILD)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -159,7 +169,11 @@ demo: all ## train on real images, recognise some, show them
 bench: $(BUILD)/bench_step ## time forward and training steps of the presets
 	$(BUILD)/bench_step
 
-$(BUILD)/bench_step: bench/bench_step.c $(STATIC)
+.PHONY: bench-int8
+bench-int8: $(BUILD)/bench_int8 ## time forward in floats and in 8 bits
+	$(BUILD)/bench_int8
+
+$(BUILD)/bench_step $(BUILD)/bench_int8: $(BUILD)/bench_%: bench/bench_%.c $(STATIC)
 	$(CC) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIBS)
 
 # The other benchmarks look inside of the library.

@@ -199,6 +199,8 @@ void imgrec__parallel_for(struct pool *p, size_t count, imgrec_task_fn task,
 int imgrec__cpu_isa(void);
 /* 1 when this CPU has instructions for SHA-256 that this build uses. */
 int imgrec__cpu_sha(void);
+/* Whether it has AVX-512's dot products of bytes on top. */
+int imgrec__cpu_vnni(void);
 /* Cores that this process may use, >= 1. */
 int imgrec__cpu_count(void);
 /* Round to nearest, no flush to zero, no traps; returns what to restore. */

@@ -33,9 +33,15 @@ int imgrec__cpu_sha(void) {
   return __builtin_cpu_supports("sse4.1") &&
          __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
 }
+
+int imgrec__cpu_vnni(void) {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512vnni") != 0;
+}
 #else
 int imgrec__cpu_isa(void) { return IMGREC_ISA_SCALAR; }
 int imgrec__cpu_sha(void) { return 0; }
+int imgrec__cpu_vnni(void) { return 0; }
 #endif
 
 int imgrec__cpu_count(void) {

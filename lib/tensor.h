@@ -74,6 +74,36 @@ void imgrec__gemm(struct imgrec_context *ctx, const struct gemm *g);
 void imgrec__gemm_serial(struct imgrec_context *ctx, const struct gemm *g,
                          int worker);
 
+/* ---- qgemm.c ------------------------------------------------------------ */
+
+/* The product of a left matrix of bytes, whose rows are pixels, and a right one
+ * of n columns in panels, both as in struct qtile.  The pixels of a line are
+ * `step` bytes apart, each line of an image line_step, each image image_step.
+ *   y = fma(sum, scale, bias)  and ReLU  and the greatest of 2 x 2 pixels
+ * the sum being exact and rounded to float once; y: images x lines x width x n,
+ * pixels ldy floats apart.  Where a sum has more than IMGREC__QSUM_MAX terms,
+ * all in one run, there is no pooling, and shift is that of each
+ * IMGREC__QBLOCK of them, shift_step behind the one before. */
+struct qgemm {
+  size_t images, lines, width;
+  const uint8_t *a;
+  size_t image_step, line_step, step;
+  size_t runs[2], jump[2], groups;
+  size_t n;
+  const int8_t *b;
+  const int32_t *shift;
+  size_t shift_step;
+  const float *scale, *bias;
+  int relu, pool;
+  float *y;
+  size_t ldy;
+};
+
+struct qkernels;
+/* The table that goes with the context's. */
+const struct qkernels *imgrec__qkernels(const struct imgrec_context *ctx);
+void imgrec__qgemm(struct imgrec_context *ctx, const struct qgemm *g);
+
 /* ---- im2col.c ----------------------------------------------------------- */
 
 /* The patch matrix of a convolution over x: N x H x W x C, of which channels

@@ -13,8 +13,10 @@ FLOORS = {
     "model": 5, "image": 6, "data": 6, "format": 6, "train": 7, "recognise": 8,
 }
 FLOOR_1 = {"context.c"}
-FLOOR_3 = {"tensor.c", "gemm.c", "im2col.c"}
+FLOOR_3 = {"tensor.c", "gemm.c", "qgemm.c", "im2col.c"}
 FILE_LINES, FUNCTION_LINES = 600, 80
+# The whole interface is one header, however much it comes to.
+LONG_FILES = {"imgrec.h"}
 
 problems = []
 
@@ -68,7 +70,7 @@ def check_command(path, lines):
 def check_form(path, lines):
     if "SPDX-License-Identifier: MIT" not in lines[0]:
         problem(path, 1, "the first line must be the SPDX line")
-    if len(lines) > FILE_LINES:
+    if len(lines) > FILE_LINES and path.name not in LONG_FILES:
         problem(path, len(lines), f"more than {FILE_LINES} lines")
     for number, line in enumerate(lines, 1):
         if line != line.rstrip():

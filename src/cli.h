@@ -17,7 +17,8 @@ enum {
   CMD_EVAL = 2,
   CMD_PREDICT = 4,
   CMD_INFO = 8,
-  CMD_SAMPLE = 16
+  CMD_SAMPLE = 16,
+  CMD_QUANTIZE = 32
 };
 
 /* The value of --part behind those of IMGREC_PART_*. */
@@ -32,11 +33,12 @@ struct settings {
   double learning_rate;
   double val_split; /* 0.1 */
   uint64_t seed;
-  int64_t epochs, batch, threads, top, count, channels, classes;
+  int64_t epochs, batch, threads, top, count, channels, classes, images;
   int height, width;
   int optimizer, isa, resize; /* IMGREC_OPTIMIZER_*, _ISA_*, _RESIZE_* */
   int part;                   /* IMGREC_PART_* or PART_ALL */
   int show;                   /* SHOW_* */
+  int weights, range;         /* IMGREC_WEIGHTS_*, _RANGE_* */
   int json, text, help;
   int argument_count; /* what is not an option, in order */
   char **arguments;
@@ -94,6 +96,8 @@ int preset_text(char **out, const char *name, const int64_t shape[3],
  * `size`. */
 const char *printable(char *out, size_t size, const char *text);
 #define NAME_SIZE 256
+/* "int8" of an IMGREC_WEIGHTS_*. */
+const char *weight_type_name(int weight_type);
 
 /* ---- data_parts.c ------------------------------------------------------- */
 
@@ -173,5 +177,6 @@ int cmd_eval(const struct settings *s);
 int cmd_predict(const struct settings *s);
 int cmd_info(const struct settings *s);
 int cmd_sample(const struct settings *s);
+int cmd_quantize(const struct settings *s);
 
 #endif

@@ -65,6 +65,10 @@ static imgrec_layer_info layer(const imgrec_model *model, int index) {
   return info;
 }
 
+static int can_train(const imgrec_model *model) {
+  return imgrec_model_weight_type(model) != IMGREC_WEIGHTS_INT8;
+}
+
 static int add_up(struct totals *t, const imgrec_model *model, int batch) {
   memset(t, 0, sizeof *t);
   for (int i = 0; i < imgrec_model_layer_count(model); i++) {
@@ -73,7 +77,7 @@ static int add_up(struct totals *t, const imgrec_model *model, int batch) {
     t->multiply_adds += info.multiply_adds;
   }
   int status = imgrec_model_memory(model, batch, 0, &t->running);
-  if (status >= 0)
+  if (status >= 0 && can_train(model))
     status = imgrec_model_memory(model, batch, 1, &t->training);
   return status;
 }
@@ -97,6 +101,10 @@ static void put_layers(struct json_out *j, const imgrec_model *model) {
     json_key(j, "output"), put_shape(j, info.output);
     json_key(j, "parameters"), json_integer(j, info.parameters);
     json_key(j, "multiply_adds"), json_integer(j, info.multiply_adds);
+    if (info.parameters > 0) {
+      json_key(j, "weights");
+      json_string(j, weight_type_name(info.weight_type));
+    }
     json_close(j, '}');
   }
   json_close(j, ']');
@@ -114,7 +122,10 @@ static void print_json(const imgrec_model *model, const struct totals *t,
   json_key(&j, "multiply_adds"), json_integer(&j, t->multiply_adds);
   json_key(&j, "batch"), json_integer(&j, batch);
   json_key(&j, "run_bytes"), json_integer(&j, (int64_t)t->running);
-  json_key(&j, "train_bytes"), json_integer(&j, (int64_t)t->training);
+  if (can_train(model))
+    json_key(&j, "train_bytes"), json_integer(&j, (int64_t)t->training);
+  json_key(&j, "weights");
+  json_string(&j, weight_type_name(imgrec_model_weight_type(model)));
   json_key(&j, "labels"), json_open(&j, '[');
   for (int i = 0; i < imgrec_model_classes(model); i++)
     json_string(&j, imgrec_model_label(model, i));
@@ -165,9 +176,13 @@ static void print_table(const imgrec_model *model, const struct totals *t,
   print_counts(t->parameters, t->multiply_adds);
   printf("\nmemory for batches of %lld: ", (long long)batch);
   print_bytes(t->running);
-  fputs(" to run, ", stdout);
-  print_bytes(t->training);
-  fputs(" to train\n", stdout);
+  fputs(" to run", stdout);
+  if (can_train(model)) {
+    fputs(", ", stdout);
+    print_bytes(t->training);
+    fputs(" to train", stdout);
+  }
+  printf("\nweights: %s\n", weight_type_name(imgrec_model_weight_type(model)));
 }
 
 static void print_labels(const imgrec_model *model) {

@@ -32,12 +32,12 @@ struct option_spec {
 };
 
 #define AT(field) offsetof(struct settings, field)
-#define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT)
+#define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE)
 #define ALL       (RUNS | CMD_INFO | CMD_SAMPLE)
 
 static const struct option_spec specs[] = {
     {"output", "MODEL", "the model file to write", NULL, AT(output), 0, 0,
-     CMD_TRAIN, KIND_STRING, 'o'},
+     CMD_TRAIN | CMD_QUANTIZE, KIND_STRING, 'o'},
     {"output", "DIR", "the folder to write to; made if it is missing", NULL,
      AT(output), 0, 0, CMD_SAMPLE, KIND_STRING, 'o'},
     {"val", "DATA", "validate on this data instead", NULL, AT(val), 0, 0,
@@ -84,6 +84,17 @@ static const struct option_spec specs[] = {
      AT(part), 1, 0, CMD_EVAL, KIND_CHOICE, 0},
     {"part", "NAME", "train, val or test (the first there of test and val)",
      "train|val|test", AT(part), 1, 0, CMD_SAMPLE, KIND_CHOICE, 0},
+    {"part", "NAME", "train, val or test of DATA (train)", "train|val|test",
+     AT(part), 1, 0, CMD_QUANTIZE, KIND_CHOICE, 0},
+    {"weights", "TYPE", "int8, f16 or bf16 (int8)", "f16|bf16|int8",
+     AT(weights), IMGREC_WEIGHTS_F16, 0, CMD_QUANTIZE, KIND_CHOICE, 0},
+    {"images", "N", "how many images to calibrate with (512)", NULL, AT(images),
+     1, 1000000, CMD_QUANTIZE, KIND_INTEGER, 0},
+    {"range", "RULE",
+     "of a layer's input: mse, the range of least error, or\n"
+     "minmax, all that was seen (mse)",
+     "mse|minmax", AT(range), IMGREC_RANGE_MSE, 0, CMD_QUANTIZE, KIND_CHOICE,
+     0},
     {"count", "N", "how many images (10)", NULL, AT(count), 1, 1000000,
      CMD_SAMPLE, KIND_INTEGER, 'n'},
     {"top", "K", "how many answers for each image (3)", NULL, AT(top), 1,
@@ -291,6 +302,8 @@ static void set_defaults(struct settings *s) {
   s->batch = 32;
   s->top = 3;
   s->count = 10;
+  s->images = 512;
+  s->weights = IMGREC_WEIGHTS_INT8;
 }
 
 int read_options(struct settings *s, const struct command *command, int argc,

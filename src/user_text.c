@@ -125,3 +125,8 @@ const char *printable(char *out, size_t size, const char *text) {
   out[n] = '\0';
   return out;
 }
+
+const char *weight_type_name(int weight_type) {
+  static const char *const names[] = {"f32", "f16", "bf16", "int8"};
+  return names[weight_type];
+}

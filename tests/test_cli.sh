@@ -75,7 +75,7 @@ test_help() {
   done
   expect 0 --version
   says '^imgrec [0-9]*\.[0-9]*\.[0-9]*$'
-  for command in train eval predict info sample; do
+  for command in train eval predict info sample quantize; do
     expect 0 "$command" --help
     says "^usage: imgrec $command "
     says "^example: imgrec $command "
@@ -92,7 +92,7 @@ options_in() {
 }
 
 test_man_page() {
-  for command in train eval predict info sample; do
+  for command in train eval predict info sample quantize; do
     "$imgrec" "$command" --help | sed '1,/^options:/d' |
       sed -n 's/^  \(-.\{20\}\).*/\1/p' | options_in >"$out"
     sed -n "/^\.SS imgrec $command\$/,/^\.S[SH] /p" docs/imgrec.1 |
@@ -348,6 +348,76 @@ test_info() {
   expect 1 info "$tmp/nowhere"
 }
 
+# ---- Quantizing -------------------------------------------------------------
+
+# top-1 of model $1 as --json has it
+top1() {
+  expect 0 eval "$1" "$digits" --json
+  sed -n 's/.*"top1":\([0-9.]*\).*/\1/p' "$out"
+}
+
+test_quantize() {
+  expect 0 quantize "$tmp/digits.imgrec" "$digits" -o "$tmp/int8.imgrec"
+  silent
+  says 'int8.imgrec: int8 weights in [0-9]* layers, [0-9]* bytes instead of'
+  before=$(top1 "$tmp/digits.imgrec")
+  after=$(top1 "$tmp/int8.imgrec")
+  check "top-1 $before became $after" \
+    awk "BEGIN { exit !(${before:-9} - ${after:-0} < 0.015) }"
+  expect 0 quantize "$tmp/digits.imgrec" "$digits" --json --threads 1 \
+    --isa scalar -o "$tmp/again.imgrec"
+  valid_json
+  says '^{"output":".*","weights":"int8","layers":[0-9]*,"bytes_before":'
+  same "$tmp/int8.imgrec" "$tmp/again.imgrec"
+  expect 0 quantize "$tmp/digits.imgrec" "$digits" --part test --images 20 \
+    --range minmax -o "$tmp/again.imgrec"
+  check "calibration data make no difference" \
+    test "$(cmp "$tmp/int8.imgrec" "$tmp/again.imgrec")" != ''
+  expect 0 info "$tmp/int8.imgrec"
+  says '^weights: int8$'
+  count 0 'to train'
+  expect 0 info "$tmp/int8.imgrec" --json
+  valid_json
+  says '"multiply_adds":[0-9]*,"weights":"int8"}'
+  image=$(find "$tmp/some" -name '0001-*.png')
+  expect 0 predict "$tmp/int8.imgrec" "$image"
+  expect 1 train "$digits" --init "$tmp/int8.imgrec" -o "$tmp/none"
+  complains 'instead of F32'
+  expect 1 quantize "$tmp/int8.imgrec" "$digits" -o "$tmp/none"
+  complains 'are int8, which cannot be quantized again'
+}
+
+test_quantize_halves() {
+  for type in f16 bf16; do
+    expect 0 quantize "$tmp/digits.imgrec" --weights $type \
+      -o "$tmp/$type.imgrec"
+    says " $type weights in "
+    expect 0 info "$tmp/$type.imgrec"
+    says "^weights: $type\$"
+    expect 0 eval "$tmp/$type.imgrec" "$digits"
+    expect 0 train "$digits" --epochs 1 --init "$tmp/$type.imgrec" \
+      -o "$tmp/other.imgrec"
+    expect 0 quantize "$tmp/$type.imgrec" "$digits" -o "$tmp/other.imgrec"
+  done
+}
+
+test_quantize_failures() {
+  expect 2 quantize "$tmp/digits.imgrec" -o "$tmp/none"
+  complains 'give a MODEL and a DATA'
+  expect 2 quantize "$tmp/digits.imgrec" "$digits" --weights f16 -o "$tmp/none"
+  complains 'only --weights int8 takes DATA'
+  expect 2 quantize "$tmp/digits.imgrec" "$digits"
+  complains '-o MODEL is missing'
+  expect 2 quantize "$tmp/digits.imgrec" "$digits" -o "$tmp/none" --weights f64
+  expect 2 quantize "$tmp/digits.imgrec" "$digits" -o "$tmp/none" --images 0
+  expect 2 quantize "$tmp/digits.imgrec" "$digits" -o "$tmp/none" --range all
+  expect 1 quantize "$tmp/nowhere" "$digits" -o "$tmp/none"
+  expect 1 quantize "$tmp/digits.imgrec" "$tmp/nowhere" -o "$tmp/none"
+  complains 'nowhere'
+  expect 1 quantize "$tmp/digits.imgrec" "$digits" --part val -o "$tmp/none"
+  check "a model was written" test ! -e "$tmp/none"
+}
+
 # ---- Folders, CSV -----------------------------------------------------------
 
 # Moves NNNN-label.png of $1 to $2/label/.
@@ -441,8 +511,8 @@ rm -rf "${tmp:?}"/*
 : >"$out"
 : >"$err"
 for suite in help man_page usage values train train_options train_failures \
-  labels eval sample predict predict_failures show info folders signals \
-  output terminal; do
+  labels eval sample predict predict_failures show info quantize \
+  quantize_halves quantize_failures folders signals output terminal; do
   "test_$suite"
 done
 echo "$passed passed, $failed failed"

@@ -300,6 +300,26 @@ IMGREC_API int imgrec_model_load_weights(imgrec_model *model, const char *path);
  * the new one, never a part). */
 IMGREC_API int imgrec_model_save(const imgrec_model *model, const char *path);
 
+/* How a model file stores weights: those of convolutions and dense layers;
+ * the few other numbers are always f32. */
+enum {
+  IMGREC_WEIGHTS_F32 = 0,
+  IMGREC_WEIGHTS_F16 = 1,  /* IEEE 754 binary16 */
+  IMGREC_WEIGHTS_BF16 = 2, /* the upper half of f32 */
+  IMGREC_WEIGHTS_INT8 = 3  /* i8 with a scale for each output channel */
+};
+
+/* IMGREC_WEIGHTS_* of the model: what imgrec_model_round_weights or
+ * imgrec_model_quantize made of it, or what its file has. */
+IMGREC_API int imgrec_model_weight_type(const imgrec_model *model);
+/* Rounds the weights to the nearest value of `type` (F16 or BF16), half to
+ * even; saving the model then takes half the bytes and loses nothing.  They are
+ * computed with as f32.  A trainer, a new value of a parameter or other weights
+ * make the model F32 again; so does F32 here.  IMGREC_ERR_LIMIT, and nothing
+ * changed, when a weight is beyond the largest of `type`; _UNSUPPORTED for a
+ * model that is INT8. */
+IMGREC_API int imgrec_model_round_weights(imgrec_model *model, int type);
+
 /* The bytes that the model needs when made for this batch: weights and working
  * memory; with training != 0 also gradients (of dense weights a trainer stores
  * none, unless its `accumulate` is above 1), the state of Adam, the trainer's
@@ -339,6 +359,8 @@ typedef struct imgrec_layer_info {
   int64_t parameters;
   int64_t multiply_adds; /* for one image */
   int64_t output_bytes;  /* for one image */
+  int32_t weight_type;   /* IMGREC_WEIGHTS_* of this layer; F32 without any */
+  int32_t reserved;
 } imgrec_layer_info;
 
 IMGREC_API int imgrec_layer_info_init(imgrec_layer_info *info,
@@ -558,6 +580,34 @@ IMGREC_API int imgrec_evaluation_init(imgrec_evaluation *evaluation,
                                       size_t struct_size);
 IMGREC_API int imgrec_evaluate(imgrec_model *model, imgrec_dataset *dataset,
                                imgrec_evaluation *out);
+
+/* ---- Quantization ------------------------------------------------------- */
+
+/* How the range of a layer's input is chosen (docs/quantization.md). */
+enum {
+  IMGREC_RANGE_MSE = 0,   /* of least mean square error */
+  IMGREC_RANGE_MINMAX = 1 /* all that was seen */
+};
+
+typedef struct imgrec_quantize_options {
+  size_t struct_size;
+  int32_t images;    /* to calibrate with, spread over the data set; 0: 512 */
+  int32_t range;     /* IMGREC_RANGE_* */
+  int32_t max_batch; /* of the new model; 0: that of `model` */
+  int32_t reserved;
+} imgrec_quantize_options;
+
+IMGREC_API int imgrec_quantize_options_init(imgrec_quantize_options *options,
+                                            size_t struct_size);
+/* A new model for inference whose convolutions and dense layers compute in
+ * 8 bits: weights i8 with a scale for each output channel, their inputs u8 with
+ * the range that they take over `calibration` (whose labels do not matter),
+ * sums exact.  Labels and preprocessing are those of `model`, which stays as it
+ * was.  IMGREC_ERR_UNSUPPORTED for a model that is INT8 already or has no such
+ * layer, _DIVERGED where a layer's input is not finite. */
+IMGREC_API int imgrec_model_quantize(imgrec_model **out, imgrec_model *model,
+                                     imgrec_dataset *calibration,
+                                     const imgrec_quantize_options *options);
 
 #ifdef __cplusplus
 }

@@ -64,6 +64,9 @@ int imgrec__format_string(char **out, const struct json *j, int value,
  * longer than the buffer. */
 const char *imgrec__printable(const char *name, char buffer[96]);
 
+/* Whether its dtype is this one. */
+int imgrec__stored_is(const struct stored *t, const char *type);
+
 /* ---- safetensors_write.c ------------------------------------------------ */
 
 /* SHA-256 of the data section that _write makes. */
@@ -112,6 +115,35 @@ struct cursor {
   int node, index;
 };
 struct param *imgrec__next_param(const struct graph *g, struct cursor *at);
+
+/* ---- int8.c: weights that are bytes, with what goes with them ------------ */
+
+/* What a file has of them beside "conv1.weight". */
+enum side {
+  SIDE_WEIGHT_SCALE, /* conv1.weight_scale: F32, O */
+  SIDE_INPUT_SCALE,  /* conv1.input_scale: F32, one number */
+  SIDE_INPUT_ZERO,   /* conv1.input_zero_point: U8, one number */
+  SIDE_COUNT
+};
+
+/* Shape and type of one of them; p is the weights. */
+struct side_tensor {
+  char name[96];
+  const char *type;
+  int ndim;
+  int64_t dim[1];
+};
+
+struct side_tensor imgrec__side_tensor(const struct param *p, enum side side);
+/* Marks the parameters of g that f has as I8 and that can be. */
+void imgrec__mark_int8(struct graph *g, const struct safetensors *f);
+/* Values and sides of one that is marked, all of which f has.  The sentence
+ * names the scale that is none. */
+int imgrec__import_int8(struct imgrec_context *ctx, const struct param *p,
+                        const struct stored *values,
+                        const struct safetensors *f);
+
+/* ---- weights.c, matching ------------------------------------------------- */
 
 /* IMGREC_ERR_SHAPE unless names and shapes of f are just those of g. */
 int imgrec__match(struct match *out, const struct graph *g,

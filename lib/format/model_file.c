@@ -6,14 +6,16 @@
 
 /* Fits the file to its own architecture text before any weight is allocated:
  * a few bytes of text can ask for any number of them. */
-static int match_text(struct match *out, const struct safetensors *f,
-                      struct error *e, const char *arch) {
-  struct graph graph;
-  int status = imgrec__graph_parse(&graph, f->allocator, e, arch);
+static int match_text(struct match *out, struct graph *graph,
+                      const struct safetensors *f, struct error *e,
+                      const char *arch) {
+  int status = imgrec__graph_parse(graph, f->allocator, e, arch);
   if (status < 0)
     return status;
-  status = imgrec__match(out, &graph, f, e);
-  imgrec__graph_free(&graph);
+  imgrec__mark_int8(graph, f);
+  status = imgrec__match(out, graph, f, e);
+  if (status < 0)
+    imgrec__graph_free(graph);
   return status == IMGREC_ERR_SHAPE ? IMGREC_ERR_FORMAT : status;
 }
 
@@ -21,11 +23,12 @@ static int make_model(struct imgrec_model **out, struct imgrec_context *ctx,
                       const struct safetensors *f, const char *arch,
                       const imgrec_model_options *options, const char *what) {
   struct match match;
+  struct graph graph;
   struct imgrec_model *m = NULL;
-  int status = match_text(&match, f, &ctx->error, arch);
+  int status = match_text(&match, &graph, f, &ctx->error, arch);
   if (status < 0)
     return status;
-  status = imgrec__model_new(&m, ctx, arch, options, 0);
+  status = imgrec__model_from_graph(&m, ctx, &graph, options, 0);
   if (status >= 0)
     status = imgrec__metadata_apply(m, f);
   if (status >= 0)

@@ -17,6 +17,10 @@ static const struct stored_type types[] = {
     {"I64", 8, WIDEN_NONE},
 };
 
+int imgrec__stored_is(const struct stored *t, const char *type) {
+  return strcmp(t->type->name, type) == 0;
+}
+
 /* ---- strings of a file -------------------------------------------------- */
 
 const char *imgrec__printable(const char *name, char buffer[96]) {

@@ -4,6 +4,73 @@
 #include "format/format.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+/* ---- order -------------------------------------------------------------- */
+
+/* A tensor of the file: values of a parameter, or what stands beside them. */
+struct part {
+  const struct param *p;
+  int side; /* enum side; -1: the values */
+  const char *type;
+  size_t size; /* bytes an element */
+};
+
+static struct part part_of(const struct imgrec_model *m, const struct param *p,
+                           int side) {
+  if (side == SIDE_INPUT_ZERO)
+    return (struct part){p, side, "U8", 1};
+  if (side < 0 && p->int8)
+    return (struct part){p, side, "I8", 1};
+  if (side < 0 && imgrec__is_weight(p) && m->weight_type == IMGREC_WEIGHTS_F16)
+    return (struct part){p, side, "F16", 2};
+  if (side < 0 && imgrec__is_weight(p) && m->weight_type == IMGREC_WEIGHTS_BF16)
+    return (struct part){p, side, "BF16", 2};
+  return (struct part){p, side, "F32", 4};
+}
+
+/* The parts in the order of the file: by size, so that each is aligned, then
+ * as the model has them. */
+struct order {
+  const struct imgrec_model *model;
+  struct cursor at;
+  const struct param *p;
+  int side;
+  size_t size;
+};
+
+static struct order order_of(const struct imgrec_model *m) {
+  return (struct order){.model = m, .side = SIDE_COUNT, .size = 4};
+}
+
+/* The next part of any size; 0 at the end. */
+static int next_any(struct order *o, struct part *part) {
+  int sides = o->p != NULL && o->p->int8 ? SIDE_COUNT : 0;
+  if (++o->side >= sides) {
+    o->p = imgrec__next_param(&o->model->graph, &o->at);
+    o->side = -1;
+  }
+  if (o->p != NULL)
+    *part = part_of(o->model, o->p, o->side);
+  return o->p != NULL;
+}
+
+static int next_part(struct order *o, struct part *part) {
+  for (; o->size > 0; o->size /= 2) {
+    while (next_any(o, part))
+      if (part->size == o->size)
+        return 1;
+    o->at = (struct cursor){0, 0};
+    o->side = SIDE_COUNT;
+  }
+  return 0;
+}
+
+static size_t count_of(const struct part *part) {
+  if (part->side < 0)
+    return part->p->count;
+  return part->side == SIDE_WEIGHT_SCALE ? part->p->quantized->outputs : 1;
+}
 
 /* ---- data --------------------------------------------------------------- */
 
@@ -34,22 +101,58 @@ static void write_bytes(void *sink, const void *bytes, size_t n) {
   imgrec__writer_write(sink, bytes, n);
 }
 
+/* In place. */
+static void narrow(float *piece, size_t n, const char *type) {
+  int bf16 = type[0] == 'B';
+  char *to = (char *)piece;
+  for (size_t i = 0; i < n; i++, to += sizeof(uint16_t)) {
+    float x = piece[i];
+    uint16_t half = bf16 ? imgrec__narrow_bf16(x) : imgrec__narrow_f16(x);
+    memcpy(to, &half, sizeof half);
+  }
+}
+
+static void export_values(const struct part *part, float *piece, sink_fn give,
+                          void *sink) {
+  const struct param *p = part->p;
+  for (size_t first = 0; first < p->count; first += piece_floats(p)) {
+    size_t n = min_size(piece_floats(p), p->count - first);
+    if (p->int8)
+      imgrec__param_export_int8(p, first, n, (int8_t *)piece);
+    else
+      imgrec__param_export(p, p->data, first, n, piece);
+    if (part->size == sizeof(uint16_t))
+      narrow(piece, n, part->type);
+    give(sink, piece, n * part->size);
+  }
+}
+
+static void export_side(const struct part *part, sink_fn give, void *sink) {
+  const struct quantized *q = part->p->quantized;
+  uint8_t zero = (uint8_t)q->input_zero;
+  if (part->side == SIDE_WEIGHT_SCALE)
+    give(sink, q->weight_scale, q->outputs * sizeof *q->weight_scale);
+  else if (part->side == SIDE_INPUT_SCALE)
+    give(sink, &q->input_scale, sizeof q->input_scale);
+  else
+    give(sink, &zero, sizeof zero);
+}
+
 /* Gives the data section to `sink`, piece by piece. */
 static int export_data(const struct imgrec_model *m, sink_fn give, void *sink) {
   struct imgrec_context *ctx = m->context;
-  const struct param *p;
-  struct cursor at = {0, 0};
+  struct order o = order_of(m);
+  struct part part;
   float *piece = imgrec__alloc_array(&ctx->allocator, largest_piece(&m->graph),
                                      sizeof *piece);
   if (piece == NULL)
     return imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                "a piece of the weights");
-  while ((p = imgrec__next_param(&m->graph, &at)) != NULL)
-    for (size_t first = 0; first < p->count; first += piece_floats(p)) {
-      size_t n = min_size(piece_floats(p), p->count - first);
-      imgrec__param_export(p, p->data, first, n, piece);
-      give(sink, piece, n * sizeof *piece);
-    }
+  while (next_part(&o, &part))
+    if (part.side >= 0)
+      export_side(&part, give, sink);
+    else
+      export_values(&part, piece, give, sink);
   imgrec__free(&ctx->allocator, piece);
   return IMGREC_OK;
 }
@@ -64,28 +167,34 @@ int imgrec__safetensors_hash(const struct imgrec_model *m, char hex[65]) {
 
 /* ---- header ------------------------------------------------------------- */
 
-static void write_tensor(struct text *t, const struct param *p,
+static void write_tensor(struct text *t, const struct part *part,
                          uint64_t begin) {
+  const struct param *p = part->p;
+  struct side_tensor side = {.name = ""};
+  if (part->side >= 0)
+    side = imgrec__side_tensor(p, (enum side)part->side);
+  const int64_t *dim = part->side >= 0 ? side.dim : p->dim;
+  int ndim = part->side >= 0 ? side.ndim : p->ndim;
   imgrec__text_string(t, ",");
-  imgrec__text_json_string(t, p->name);
-  imgrec__text_string(t, ":{\"dtype\":\"F32\",\"shape\":[");
-  for (int i = 0; i < p->ndim; i++)
-    imgrec__text_add(t, "%s%" PRId64, i == 0 ? "" : ",", p->dim[i]);
+  imgrec__text_json_string(t, part->side >= 0 ? side.name : p->name);
+  imgrec__text_add(t, ":{\"dtype\":\"%s\",\"shape\":[", part->type);
+  for (int i = 0; i < ndim; i++)
+    imgrec__text_add(t, "%s%" PRId64, i == 0 ? "" : ",", dim[i]);
   imgrec__text_add(t, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin,
-                   begin + p->count * sizeof(float));
+                   begin + count_of(part) * part->size);
 }
 
 static int write_header(struct text *t, const struct imgrec_model *m,
                         const char *metadata) {
   struct imgrec_context *ctx = m->context;
-  const struct param *p;
-  struct cursor at = {0, 0};
+  struct order o = order_of(m);
+  struct part part;
   uint64_t begin = 0;
   imgrec__text_string(t, "{\"__metadata__\":");
   imgrec__text_string(t, metadata);
-  while ((p = imgrec__next_param(&m->graph, &at)) != NULL) {
-    write_tensor(t, p, begin);
-    begin += p->count * sizeof(float);
+  while (next_part(&o, &part)) {
+    write_tensor(t, &part, begin);
+    begin += count_of(&part) * part.size;
   }
   imgrec__text_string(t, "}");
   while (t->length % 8 != 0 && !t->failed)

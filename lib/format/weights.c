@@ -46,15 +46,16 @@ static void add_shape(struct text *t, const int64_t *dim, int ndim) {
     imgrec__text_add(t, "%s%" PRId64, i == 0 ? "" : " x ", dim[i]);
 }
 
+/* t is not of this type and shape. */
 static void add_misshapen(struct list *l, const struct stored *t,
-                          const struct param *p) {
-  add_name(l, p->name);
+                          const char *type, const int64_t *dim, int ndim) {
+  add_name(l, t->name);
   if (l->count > SHOWN)
     return;
   imgrec__text_add(&l->names, " (%s ", t->type->name);
   add_shape(&l->names, t->dim, t->ndim);
-  imgrec__text_string(&l->names, " instead of F32 ");
-  add_shape(&l->names, p->dim, p->ndim);
+  imgrec__text_add(&l->names, " instead of %s ", type);
+  add_shape(&l->names, dim, ndim);
   imgrec__text_string(&l->names, ")");
 }
 
@@ -88,9 +89,33 @@ static int fail_report(const struct report *r, struct allocator *a,
 
 /* ---- matching ----------------------------------------------------------- */
 
-static int same_shape(const struct stored *t, const struct param *p) {
-  return t->type->widen != WIDEN_NONE && t->ndim == p->ndim &&
-         memcmp(t->dim, p->dim, (size_t)p->ndim * sizeof p->dim[0]) == 0;
+static int same_shape(const struct stored *t, const int64_t *dim, int ndim) {
+  return t->ndim == ndim &&
+         memcmp(t->dim, dim, (size_t)ndim * sizeof dim[0]) == 0;
+}
+
+/* The tensor of a name, marked in `used`; NULL, and reported, where there is
+ * none. */
+static const struct stored *take(const struct safetensors *f, const char *name,
+                                 unsigned char *used, struct report *r) {
+  const struct stored *t = imgrec__safetensors_find(f, name);
+  if (t == NULL)
+    add_name(&r->missing, name);
+  else
+    used[t - f->tensors] = 1;
+  return t;
+}
+
+/* What goes with weights that are bytes. */
+static void match_sides(const struct param *p, const struct safetensors *f,
+                        unsigned char *used, struct report *r) {
+  for (int side = 0; side < SIDE_COUNT; side++) {
+    const struct side_tensor want = imgrec__side_tensor(p, (enum side)side);
+    const struct stored *t = take(f, want.name, used, r);
+    if (t != NULL && (!imgrec__stored_is(t, want.type) ||
+                      !same_shape(t, want.dim, want.ndim)))
+      add_misshapen(&r->misshapen, t, want.type, want.dim, want.ndim);
+  }
 }
 
 /* Finds the tensor of each parameter and marks it in `used`, one a tensor. */
@@ -100,16 +125,16 @@ static void match_params(struct match *match, const struct graph *g,
   const struct param *p;
   struct cursor at = {0, 0};
   while ((p = imgrec__next_param(g, &at)) != NULL) {
-    const struct stored *t = imgrec__safetensors_find(f, p->name);
+    const struct stored *t = take(f, p->name, used, r);
     match->sources[match->count++] = t;
-    if (t == NULL) {
-      add_name(&r->missing, p->name);
+    if (p->int8)
+      match_sides(p, f, used, r);
+    if (t == NULL)
       continue;
-    }
-    used[t - f->tensors] = 1;
-    if (!same_shape(t, p))
-      add_misshapen(&r->misshapen, t, p);
-    else if (t->count > match->largest)
+    int readable = p->int8 || t->type->widen != WIDEN_NONE;
+    if (!readable || !same_shape(t, p->dim, p->ndim))
+      add_misshapen(&r->misshapen, t, p->int8 ? "I8" : "F32", p->dim, p->ndim);
+    else if (!p->int8 && t->count > match->largest)
       match->largest = t->count;
   }
 }
@@ -180,24 +205,6 @@ void imgrec__match_free(struct match *match) {
 
 /* ---- numbers ------------------------------------------------------------ */
 
-static float float_of(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
-/* IEEE 754 binary16; exact. */
-static float widen_f16(uint16_t h) {
-  uint32_t sign = (uint32_t)(h & 0x8000) << 16, fraction = h & 0x3ff;
-  uint32_t exponent = h >> 10 & 31;
-  if (exponent == 31)
-    return float_of(sign | 0x7f800000 | fraction << 13);
-  if (exponent != 0)
-    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
-  float x = (float)fraction * 0x1p-24f;
-  return sign != 0 ? -x : x;
-}
-
 /* count elements from bytes of any alignment; F64 is rounded. */
 static void widen(float *out, const struct stored *t,
                   const unsigned char *bytes) {
@@ -207,11 +214,11 @@ static void widen(float *out, const struct stored *t,
     switch (t->type->widen) {
     case WIDEN_F16:
       memcpy(&half, bytes, sizeof half);
-      out[i] = widen_f16(half);
+      out[i] = imgrec__widen_f16(half);
       break;
     case WIDEN_BF16:
       memcpy(&half, bytes, sizeof half);
-      out[i] = float_of((uint32_t)half << 16);
+      out[i] = imgrec__widen_bf16(half);
       break;
     case WIDEN_F64:
       memcpy(&wide, bytes, sizeof wide);
@@ -251,8 +258,11 @@ static void warn_not_finite(struct imgrec_context *ctx, const struct param *p,
                 n, p->count, p->name);
 }
 
-/* F32 that lies right is read where it is; anything else needs room. */
+/* Bytes, and F32 that lies right, are read where they are; anything else needs
+ * room. */
 static int in_place(const struct stored *t, const struct safetensors *f) {
+  if (imgrec__stored_is(t, "I8"))
+    return 1;
   return t->type->widen == WIDEN_F32 &&
          (uintptr_t)(f->data + t->begin) % sizeof(float) == 0;
 }
@@ -264,16 +274,44 @@ static int needs_room(const struct match *match, const struct safetensors *f) {
   return 0;
 }
 
-static void import_param(struct imgrec_context *ctx, const struct param *p,
-                         const struct stored *t, const struct safetensors *f,
-                         float *room) {
+static int import_param(struct imgrec_context *ctx, const struct param *p,
+                        const struct stored *t, const struct safetensors *f,
+                        float *room) {
   const void *bytes = f->data + t->begin;
+  if (p->int8)
+    return imgrec__import_int8(ctx, p, t, f);
   if (in_place(t, f)) {
     imgrec__param_import(ctx, p, bytes, p->data);
   } else {
     widen(room, t, bytes);
     imgrec__param_import(ctx, p, room, p->data);
   }
+  return IMGREC_OK;
+}
+
+/* The type that a file stores all weights in, F32 where they differ or where it
+ * is one that we do not write. */
+static int weight_type(const struct match *match, const struct graph *g) {
+  const struct param *p;
+  struct cursor at = {0, 0};
+  size_t weights = 0, f16 = 0, bf16 = 0;
+  for (size_t i = 0; (p = imgrec__next_param(g, &at)) != NULL; i++) {
+    weights += (size_t)imgrec__is_weight(p);
+    f16 += imgrec__is_weight(p) && imgrec__stored_is(match->sources[i], "F16");
+    bf16 +=
+        imgrec__is_weight(p) && imgrec__stored_is(match->sources[i], "BF16");
+  }
+  if (weights == 0)
+    return IMGREC_WEIGHTS_F32;
+  return f16 == weights    ? IMGREC_WEIGHTS_F16
+         : bf16 == weights ? IMGREC_WEIGHTS_BF16
+                           : IMGREC_WEIGHTS_F32;
+}
+
+static void finish_int8(const struct graph *g) {
+  for (int i = 0; i < g->node_count; i++)
+    if (g->nodes[i].params[0].int8)
+      imgrec__quantized_finish(g->nodes[i].params[0].quantized);
 }
 
 int imgrec__match_import(const struct match *match, struct imgrec_model *m,
@@ -289,11 +327,19 @@ int imgrec__match_import(const struct match *match, struct imgrec_model *m,
       return imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                  "the conversion of the weights");
   }
-  for (size_t i = 0; (p = imgrec__next_param(&m->graph, &at)) != NULL; i++) {
-    import_param(ctx, p, match->sources[i], f, room);
-    warn_not_finite(ctx, p, what);
+  int status = IMGREC_OK;
+  for (size_t i = 0;
+       status >= 0 && (p = imgrec__next_param(&m->graph, &at)) != NULL; i++) {
+    status = import_param(ctx, p, match->sources[i], f, room);
+    if (!p->int8)
+      warn_not_finite(ctx, p, what);
   }
   imgrec__free(&ctx->allocator, room);
+  if (status < 0)
+    return status;
+  finish_int8(&m->graph);
+  if (m->weight_type != IMGREC_WEIGHTS_INT8)
+    m->weight_type = weight_type(match, &m->graph);
   imgrec__model_changed(m);
   return IMGREC_OK;
 }
@@ -328,8 +374,10 @@ int imgrec_model_load_weights(imgrec_model *model, const char *path) {
   if (path == NULL)
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_load_weights: path is NULL");
-  int status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
-                                 FORMAT_FILE_MAX);
+  int status = imgrec__model_need_floats(model, "cannot be loaded alone");
+  if (status >= 0)
+    status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
+                               FORMAT_FILE_MAX);
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();

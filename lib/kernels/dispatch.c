@@ -5,7 +5,11 @@
 #include "imgrec/imgrec.h"
 
 extern const struct kernels imgrec__kernels_scalar;
+extern const struct qkernels imgrec__qkernels_scalar;
 #if defined(__x86_64__)
+extern const struct qkernels imgrec__qkernels_avx2;
+extern const struct qkernels imgrec__qkernels_avx512;
+extern const struct qkernels imgrec__qkernels_avx512vnni;
 extern const struct kernels imgrec__kernels_avx2;
 extern const struct kernels imgrec__kernels_avx512;
 #endif
@@ -18,6 +22,20 @@ const struct kernels *imgrec__kernels_for(int isa) {
     return &imgrec__kernels_avx2;
   if (isa == IMGREC_ISA_AVX512)
     return &imgrec__kernels_avx512;
+#endif
+  return NULL;
+}
+
+const struct qkernels *imgrec__qkernels_for(int isa, int vnni) {
+  if (isa == IMGREC_ISA_SCALAR)
+    return &imgrec__qkernels_scalar;
+#if defined(__x86_64__)
+  if (isa == IMGREC_ISA_AVX2)
+    return &imgrec__qkernels_avx2;
+  if (isa == IMGREC_ISA_AVX512)
+    return vnni ? &imgrec__qkernels_avx512vnni : &imgrec__qkernels_avx512;
+#else
+  (void)vnni;
 #endif
   return NULL;
 }

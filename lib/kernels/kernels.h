@@ -249,8 +249,75 @@ struct kernels {
                            size_t last);
 };
 
+/* ---- Products of bytes --------------------------------------------------- */
+
+/* The left matrix is read in place, as that of gemm_tile is: runs of bytes, of
+ * which each is taken as whole groups of 4.  The right one lies in panels of
+ * Q_COLS columns: for each run and group Q_COLS x 4 numbers, zeros where a run
+ * ends within its last group; so what is read there does not count. */
+enum { Q_COLS = 16, Q_GROUP = 4, Q_GROUP_BYTES = 64 };
+
+/* sums[i][j] = shift[j] + sum over the runs of a[i] b[j], exact, then
+ *   y[i][j] = fma(sums[i][j], scale[j], bias[j])   (and ReLU)
+ * or, where y is NULL, the sums themselves. */
+struct qtile {
+  const uint8_t *a;
+  size_t step;       /* bytes from row to row */
+  size_t runs[2];    /* below each other, and beside */
+  size_t jump[2];    /* bytes from run to run */
+  size_t groups;     /* in a run */
+  size_t rows, cols; /* any, and at most panels * Q_COLS */
+  const int8_t *b;   /* panels, b_panel bytes apart */
+  size_t b_panel;
+  /* Readable up to a multiple of Q_COLS. */
+  const int32_t *shift;
+  const float *scale, *bias;
+  int relu;
+  float *y;
+  size_t ldy;
+  int32_t *sums; /* rows x (panels * Q_COLS) */
+};
+
+/* So many products are sure to fit their sum: 2^16 * 255 * 128 < 2^31. */
+#define IMGREC__QSUM_MAX ((size_t)65536)
+/* Sums that are longer are made of blocks of this. */
+#define IMGREC__QBLOCK ((size_t)8192)
+
+/* One output row of a depthwise convolution over an image that is already
+ * padded, channel after channel by itself:
+ *   y[ox][c] = fma(shift[c] + sum over ky, kx of x[ky][ox + kx][c]
+ * w[ky][kx][c], scale[c], bias[c]) */
+struct qdepthwise {
+  const uint8_t *x; /* the first tap of ox = 0 */
+  size_t row;       /* bytes from row to row; `pixel` from pixel to pixel */
+  size_t pixel;     /* a multiple of Q_COLS, as readable of w, shift ... */
+  size_t kernel[2], dilation[2], stride; /* stride: along the row */
+  size_t out_width, channels;
+  const int8_t *w;
+  const int32_t *shift;
+  const float *scale, *bias;
+  int relu;
+  float *y; /* out_width x channels */
+};
+
+/* A table of its own, since one instruction makes all the difference: with
+ * VNNI there are two for AVX-512. */
+struct qkernels {
+  const char *name;
+  int panels; /* of Q_COLS columns in a tile */
+  /* q = clamp(x / scale rounded half to even + zero, 0, 255); NaN gives 0. */
+  void (*quantize)(uint8_t *q, const float *x, size_t n, float scale,
+                   int32_t zero);
+  void (*tile)(const struct qtile *t);
+  /* y[j] = fma(sums[j] rounded to float, scale[j], bias[j])   (and ReLU) */
+  void (*finish)(float *y, const double *sums, const float *scale,
+                 const float *bias, int relu, size_t n);
+  void (*depthwise)(const struct qdepthwise *d);
+};
+
 /* The table of an IMGREC_ISA_*, NULL where this build has none. */
 const struct kernels *imgrec__kernels_for(int isa);
+const struct qkernels *imgrec__qkernels_for(int isa, int vnni);
 int imgrec__kernels_isa(const struct kernels *k);
 
 /* Whether an activation's gradient is computed from x (else from y). */

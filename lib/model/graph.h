@@ -93,6 +93,9 @@ struct pass {
   const struct update *update;         /* for nodes without a place */
   int accumulate;
   uint64_t seed, step;
+  /* NULL, or shown each node before its forward. */
+  void (*watch)(void *user, const struct run *r);
+  void *watch_user;
 };
 
 /* Value of `last`, which is computed with all that it needs. */
@@ -110,7 +113,9 @@ struct imgrec_model {
   struct graph graph;
   float *weights; /* all parameters, each aligned to 16 floats */
   size_t weight_floats;
-  char **labels; /* NULL, or one a class */
+  int weight_type;        /* IMGREC_WEIGHTS_*: how a file stores them */
+  size_t quantized_bytes; /* of weights that are bytes, beside `weights` */
+  char **labels;          /* NULL, or one a class */
   /* "0", "1", ...: labels where none were given. */
   struct number {
     char text[16];
@@ -128,6 +133,13 @@ struct imgrec_model {
 int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
                       const char *text, const imgrec_model_options *options,
                       int init);
+/* The same from a parsed text, which it takes over in any case.  Parameters
+ * that are marked as int8 get bytes, all zero, instead of floats. */
+int imgrec__model_from_graph(struct imgrec_model **out,
+                             struct imgrec_context *ctx, struct graph *graph,
+                             const imgrec_model_options *options, int init);
+/* Fails where weights are bytes, saying that `what` cannot be done. */
+int imgrec__model_need_floats(const struct imgrec_model *m, const char *what);
 void imgrec__model_retain(struct imgrec_model *m);
 /* To be called when weights have been written to. */
 void imgrec__model_changed(struct imgrec_model *m);
@@ -136,11 +148,24 @@ struct param *imgrec__model_param(const struct imgrec_model *m, int index);
 /* Floats from the start of m->weights to this parameter. */
 size_t imgrec__param_offset(const struct imgrec_model *m,
                             const struct param *p);
-/* Values [first, first + count) in the file's order from or to memory's. */
+/* Values [first, first + count) in the file's order from or to memory's; bytes
+ * are exported as the floats that they stand for. */
 void imgrec__param_export(const struct param *p, const float *memory,
                           size_t first, size_t count, float *file);
 void imgrec__param_import(struct imgrec_context *ctx, const struct param *p,
                           const float *file, float *memory);
+/* half.c: numbers of 16 bits, rounded to nearest, half to even. */
+uint16_t imgrec__narrow_f16(float x);
+uint16_t imgrec__narrow_bf16(float x);
+float imgrec__widen_f16(uint16_t h);
+float imgrec__widen_bf16(uint16_t h);
+/* Whether it is one of those that a file may store in fewer bits. */
+int imgrec__is_weight(const struct param *p);
+/* The same of the bytes of a quantized parameter. */
+void imgrec__param_export_int8(const struct param *p, size_t first,
+                               size_t count, int8_t *file);
+void imgrec__param_import_int8(struct imgrec_context *ctx,
+                               const struct param *p, const int8_t *file);
 /* Initial values of the model's `number`-th parameter, whose data is zero. */
 void imgrec__param_init(struct imgrec_context *ctx, struct param *p, int kind,
                         uint64_t seed, int number);

@@ -15,6 +15,13 @@ int imgrec_model_layer_count(const imgrec_model *m) {
   return m->graph.layer_count;
 }
 
+static int32_t layer_weights(const struct imgrec_model *m,
+                             const struct node *n) {
+  if (m->weight_type == IMGREC_WEIGHTS_INT8)
+    return n->params[0].int8 ? IMGREC_WEIGHTS_INT8 : IMGREC_WEIGHTS_F32;
+  return n->params[0].ndim > 1 ? m->weight_type : IMGREC_WEIGHTS_F32;
+}
+
 int imgrec_model_layer(const imgrec_model *m, int index,
                        imgrec_layer_info *info) {
   if (!m)
@@ -37,6 +44,7 @@ int imgrec_model_layer(const imgrec_model *m, int index,
     result.parameters += (int64_t)first->params[i].count;
   if (first->op->multiply_adds)
     result.multiply_adds = first->op->multiply_adds(first);
+  result.weight_type = layer_weights(m, first);
   imgrec__options_write(info, &result, sizeof result);
   return IMGREC_OK;
 }
@@ -91,7 +99,8 @@ int imgrec_model_set_parameter(imgrec_model *m, const char *name,
   if (!m)
     return IMGREC_ERR_ARGUMENT;
   int status = find(m, name, &p);
-  if (status < 0)
+  if (status < 0 ||
+      (status = imgrec__model_need_floats(m, "cannot be set")) < 0)
     return status;
   int fits = value && value->dtype == IMGREC_F32 && value->ndim == p->ndim;
   for (int i = 0; fits && i < p->ndim; i++)
@@ -101,6 +110,7 @@ int imgrec_model_set_parameter(imgrec_model *m, const char *name,
                         "the value for '%s' must be f32 and of its shape",
                         name);
   imgrec__param_import(m->context, p, value->data, p->data);
+  m->weight_type = IMGREC_WEIGHTS_F32;
   imgrec__model_changed(m);
   return IMGREC_OK;
 }

@@ -30,7 +30,8 @@ static int make_weights(struct imgrec_model *m,
   struct imgrec_context *ctx = m->context;
   struct param *p;
   for (int i = 0; (p = imgrec__model_param(m, i)); i++)
-    m->weight_floats += round_up(p->count, ALIGN_FLOATS);
+    if (!p->int8)
+      m->weight_floats += round_up(p->count, ALIGN_FLOATS);
   m->weights = imgrec__alloc_zero(&ctx->allocator,
                                   m->weight_floats * sizeof *m->weights);
   if (!m->weights)
@@ -38,12 +39,40 @@ static int make_weights(struct imgrec_model *m,
                                "the model's weights");
   size_t offset = 0;
   for (int i = 0; (p = imgrec__model_param(m, i)); i++) {
+    if (p->int8)
+      continue;
     p->data = m->weights + offset;
     offset += round_up(p->count, ALIGN_FLOATS);
     if (init)
       imgrec__param_init(ctx, p, options->init, options->seed, i);
   }
   return IMGREC_OK;
+}
+
+static int make_bytes(struct imgrec_model *m) {
+  struct imgrec_context *ctx = m->context;
+  for (int i = 0; i < m->graph.node_count; i++) {
+    struct node *n = &m->graph.nodes[i];
+    if (n->param_count == 0 || !n->params[0].int8)
+      continue;
+    m->weight_type = IMGREC_WEIGHTS_INT8;
+    n->params[0].quantized = imgrec__quantized_new(&ctx->allocator, n);
+    if (!n->params[0].quantized)
+      return imgrec__fail_memory(&ctx->error, &ctx->allocator,
+                                 "the model's weights");
+    n->op = imgrec__quantized_op(n);
+    m->quantized_bytes += n->params[0].quantized->bytes;
+  }
+  return IMGREC_OK;
+}
+
+int imgrec__model_need_floats(const struct imgrec_model *m, const char *what) {
+  if (m->weight_type != IMGREC_WEIGHTS_INT8)
+    return IMGREC_OK;
+  return imgrec__fail(&m->context->error, IMGREC_ERR_UNSUPPORTED,
+                      "the weights of this model are int8, which %s; go back "
+                      "to the model that it was made from",
+                      what);
 }
 
 /* ---- Creating ------------------------------------------------------------ */
@@ -86,12 +115,11 @@ static void default_preprocess(struct imgrec_model *m) {
   m->preprocess.channels = (int32_t)in->c;
 }
 
-static int build(struct imgrec_model *m, const char *text,
-                 const imgrec_model_options *options, int init) {
-  struct imgrec_context *ctx = m->context;
-  int status =
-      imgrec__graph_parse(&m->graph, &ctx->allocator, &ctx->error, text);
-  if (status < 0 || (status = make_weights(m, options, init)) < 0 ||
+static int build(struct imgrec_model *m, const imgrec_model_options *options,
+                 int init) {
+  int status;
+  if ((status = make_bytes(m)) < 0 ||
+      (status = make_weights(m, options, init)) < 0 ||
       (status = make_arena(m, (size_t)options->max_batch)) < 0 ||
       (status = make_numbers(m)) < 0)
     return status;
@@ -128,9 +156,9 @@ static int read_options(struct error *e, imgrec_model_options *o,
   return IMGREC_OK;
 }
 
-int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
-                      const char *text, const imgrec_model_options *options,
-                      int init) {
+static int create(struct imgrec_model **out, struct imgrec_context *ctx,
+                  struct graph *graph, const imgrec_model_options *options,
+                  int init) {
   imgrec_model_options o;
   int status = read_options(&ctx->error, &o, options);
   if (status < 0)
@@ -140,15 +168,38 @@ int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
     return imgrec__fail_memory(&ctx->error, &ctx->allocator, "a model");
   m->references = 1;
   m->context = ctx;
+  m->graph = *graph;
+  memset(graph, 0, sizeof *graph);
   imgrec__context_retain(ctx);
   uint64_t fp = imgrec__fp_enter();
-  status = build(m, text, &o, init);
+  status = build(m, &o, init);
   imgrec__fp_leave(fp);
   if (status < 0)
     imgrec_model_destroy(m);
   else
     *out = m;
   return status;
+}
+
+int imgrec__model_from_graph(struct imgrec_model **out,
+                             struct imgrec_context *ctx, struct graph *graph,
+                             const imgrec_model_options *options, int init) {
+  int status = create(out, ctx, graph, options, init);
+  if (graph->allocator)
+    imgrec__graph_free(graph);
+  return status;
+}
+
+int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
+                      const char *text, const imgrec_model_options *options,
+                      int init) {
+  struct graph graph;
+  uint64_t fp = imgrec__fp_enter();
+  int status = imgrec__graph_parse(&graph, &ctx->allocator, &ctx->error, text);
+  imgrec__fp_leave(fp);
+  if (status < 0)
+    return status;
+  return imgrec__model_from_graph(out, ctx, &graph, options, init);
 }
 
 int imgrec_model_create(imgrec_model **out, imgrec_context *ctx,
@@ -180,6 +231,8 @@ void imgrec_model_destroy(imgrec_model *m) {
   struct allocator *a = &ctx->allocator;
   free_labels(m, m->labels);
   imgrec__free(a, m->numbers);
+  for (int i = 0; i < m->graph.node_count; i++)
+    imgrec__free(a, m->graph.nodes[i].params[0].quantized);
   if (m->graph.allocator)
     imgrec__graph_free(&m->graph);
   imgrec__plan_free(&m->plan);
@@ -262,6 +315,8 @@ int imgrec_model_classes(const imgrec_model *m) {
   return (int)m->graph.nodes[m->graph.output].out.c;
 }
 
+int imgrec_model_weight_type(const imgrec_model *m) { return m->weight_type; }
+
 const char *imgrec_model_architecture(const imgrec_model *m) {
   return m->graph.text;
 }
@@ -330,6 +385,11 @@ int imgrec_model_memory(const imgrec_model *m, int batch, int training,
   if (batch < 1 || batch > MAX_BATCH || !bytes)
     return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
                         "batch is %d; it must be 1 to %d", batch, MAX_BATCH);
+  if (training) {
+    int refused = imgrec__model_need_floats(m, "cannot be trained");
+    if (refused < 0)
+      return refused;
+  }
   /* In training also two moments and the best weights. */
   uint64_t floats = m->weight_floats * (training ? 4 : 1);
   if (training)
@@ -338,6 +398,6 @@ int imgrec_model_memory(const imgrec_model *m, int batch, int training,
   if (status >= 0 && training)
     status = arena_floats(m, batch, 1, &floats);
   if (status >= 0)
-    *bytes = floats * sizeof(float);
+    *bytes = floats * sizeof(float) + m->quantized_bytes;
   return status;
 }

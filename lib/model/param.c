@@ -49,9 +49,34 @@ static void export_tile(const struct order *t, const float *memory, size_t o,
   }
 }
 
+/* Value i of the file, of a parameter that is bytes. */
+static int8_t *byte_at(const struct order *t, size_t i) {
+  size_t row = memory_row(t->param, i % t->inputs);
+  return imgrec__quantized_value(t->param->quantized,
+                                 row * t->outputs + i / t->inputs);
+}
+
+static void export_floats(const struct order *t, size_t first, size_t count,
+                          float *file) {
+  const float *scale = t->param->quantized->weight_scale;
+  for (size_t i = 0; i < count; i++)
+    file[i] = scale[(first + i) / t->inputs] * (float)*byte_at(t, first + i);
+}
+
+void imgrec__param_export_int8(const struct param *p, size_t first,
+                               size_t count, int8_t *file) {
+  const struct order t = order_of(p);
+  for (size_t i = 0; i < count; i++)
+    file[i] = *byte_at(&t, first + i);
+}
+
 void imgrec__param_export(const struct param *p, const float *memory,
                           size_t first, size_t count, float *file) {
   const struct order t = order_of(p);
+  if (p->int8) {
+    export_floats(&t, first, count, file);
+    return;
+  }
   size_t end = first + count, rows, n;
   for (size_t i = first; i < end; i += rows * n, file += rows * n) {
     size_t o = i / t.inputs, j = i % t.inputs;
@@ -94,6 +119,23 @@ void imgrec__param_import(struct imgrec_context *ctx, const struct param *p,
   const struct import t = {order_of(p), file, memory};
   imgrec__parallel_range(ctx, t.order.inputs, (size_t)16 * TILE, import_range,
                          &t);
+}
+
+struct import_int8 {
+  struct order order;
+  const int8_t *file;
+};
+
+static void import_int8_range(const void *arg, size_t begin, size_t end) {
+  const struct import_int8 *t = arg;
+  for (size_t i = begin; i < end; i++)
+    *byte_at(&t->order, i) = t->file[i];
+}
+
+void imgrec__param_import_int8(struct imgrec_context *ctx,
+                               const struct param *p, const int8_t *file) {
+  const struct import_int8 t = {order_of(p), file};
+  imgrec__parallel_range(ctx, p->count, (size_t)1 << 16, import_int8_range, &t);
 }
 
 /* ---- Initial values ------------------------------------------------------ */

@@ -45,6 +45,8 @@ const float *imgrec__pass_forward(const struct pass *p, int last) {
     prepare(p, i, &r);
     if (p->prepare && r.node->op->prepare)
       r.node->op->prepare(&r);
+    if (p->watch)
+      p->watch(p->watch_user, &r);
     r.node->op->forward(&r);
   }
   return value(p, last);

@@ -29,6 +29,24 @@ enum layout {
   LAYOUT_DENSE_CHW /* the same, with the inputs in C, H, W order in the file */
 };
 
+/* Weights of a convolution or dense layer as bytes, and how its input becomes
+ * bytes (qweights.c).  For output o and input x, both real numbers,
+ *   w = weight_scale[o] * i8,   x = input_scale * (u8 - input_zero) */
+struct quantized {
+  float input_scale;
+  int32_t input_zero;
+  float *weight_scale; /* O */
+  size_t outputs, groups, k;
+  size_t run;    /* weights that meet bytes which lie together (struct qtile) */
+  size_t padded; /* outputs of a group, rounded up to Q_COLS */
+  int depthwise; /* weights lie as taps x padded, groups counting as one */
+  size_t bytes;  /* of all of this in memory */
+  int8_t *values; /* panels of each group (kernels.h) */
+  /* Of _quantized_finish: - input_zero * the sum of weights (of each block,
+   * where sums are long); `padded` numbers a group. */
+  int32_t *shift;
+};
+
 enum fill { FILL_ZERO, FILL_ONE, FILL_RANDOM };
 
 struct param {
@@ -42,6 +60,8 @@ struct param {
   size_t fan_in, fan_out;
   size_t count;
   float *data; /* set by the model */
+  int int8;    /* has `quantized` instead of data */
+  struct quantized *quantized;
 };
 
 enum { NODE_MAX_INPUTS = 8, NODE_MAX_PARAMS = 4, OP_NAME_MAX = 64 };
@@ -149,6 +169,24 @@ extern const struct op imgrec__op_input, imgrec__op_conv2d,
     imgrec__op_add, imgrec__op_mul, imgrec__op_concat;
 /* One for each activation, in the order of enum activation. */
 extern const struct op imgrec__op_activation[ACT_COUNT];
+
+/* ---- quantized.c, qweights.c: layers in bytes ---------------------------- */
+
+/* The operator of a convolution or dense layer in bytes, NULL for others. */
+const struct op *imgrec__quantized_op(const struct node *n);
+/* Zeros, for params[0]; NULL when out of memory. */
+struct quantized *imgrec__quantized_new(struct allocator *a,
+                                        const struct node *n);
+/* What it allocates. */
+size_t imgrec__quantized_bytes(const struct node *n);
+/* The weight whose place in the memory of floats would be `index`. */
+int8_t *imgrec__quantized_value(const struct quantized *q, size_t index);
+/* values and weight_scale from floats as they lie in memory. */
+void imgrec__quantized_round(struct quantized *q, const float *weights);
+/* Once values and input_zero are set. */
+void imgrec__quantized_finish(struct quantized *q);
+/* Where output o is in arrays of `padded` numbers a group. */
+size_t imgrec__quantized_column(const struct quantized *q, size_t o);
 
 /* ---- Convolutions -------------------------------------------------------- */
 

@@ -101,7 +101,8 @@ int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
                         "imgrec_trainer_create: out is NULL");
   imgrec_trainer_options o;
   int status = read_options(&ctx->error, &o, options);
-  if (status < 0)
+  if (status < 0 ||
+      (status = imgrec__model_need_floats(model, "cannot be trained")) < 0)
     return status;
   struct imgrec_trainer *t = imgrec__alloc_zero(&ctx->allocator, sizeof *t);
   if (!t)
@@ -112,11 +113,13 @@ int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
   t->beta1_power = t->beta2_power = 1;
   imgrec__model_retain(model);
   status = make_memory(t);
-  if (status < 0)
+  if (status < 0) {
     imgrec_trainer_destroy(t);
-  else
-    *out = t;
-  return status;
+    return status;
+  }
+  model->weight_type = IMGREC_WEIGHTS_F32; /* which no step keeps rounded */
+  *out = t;
+  return IMGREC_OK;
 }
 
 int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
