@@ -77,6 +77,17 @@ size_t imgrec__place_gradients(const struct graph *g, int all,
 
 /* ---- run.c: nodes in order, and in reverse ------------------------------ */
 
+/* The host's, who may have none. */
+struct layer_hook {
+  imgrec_layer_fn fn;
+  void *user;
+};
+
+static inline void call_hook(const struct layer_hook *h, int layer, int phase) {
+  if (h->fn)
+    h->fn(h->user, layer, phase);
+}
+
 struct pass {
   struct imgrec_context *context;
   const struct graph *graph;
@@ -93,6 +104,7 @@ struct pass {
   const struct update *update;         /* for nodes without a place */
   int accumulate;
   uint64_t seed, step;
+  struct layer_hook hook;
 };
 
 /* Value of `last`, which is computed with all that it needs. */
@@ -116,6 +128,7 @@ struct imgrec_model {
     char text[16];
   } * numbers;
   imgrec_preprocess preprocess;
+  struct layer_hook hook;
   struct plan plan;
   float *arena; /* of forward, made at creation */
   int prepared; /* the arena has what is prepared from these weights */
