@@ -79,13 +79,12 @@ static double run_together(struct member *members, int *count, work_fn work) {
   return end - begin;
 }
 
-/* The shortest of several. */
-static double best_of(int tries, struct member *members, int *count,
-                      work_fn work) {
-  double best = run_together(members, count, work);
-  for (int i = 1; i < tries; i++) {
+/* The shortest of as many as fit into a moment, but a few at least. */
+static double best_of_many(struct member *members, int *count, work_fn work) {
+  double begin = seconds_now(), best = 0;
+  for (int i = 0; i < 5 || seconds_now() - begin < 0.1; i++) {
     double t = run_together(members, count, work);
-    best = t < best ? t : best;
+    best = i == 0 || t < best ? t : best;
   }
   return best;
 }
@@ -149,7 +148,7 @@ __attribute__((target("avx512f"))) static void burst_avx512(struct member *m) {
 /* 1e9 operations a second of these bursts. */
 static double burst_rate(struct member *members, int *count, work_fn burst,
                          int lanes) {
-  double seconds = best_of(40, members, count, burst);
+  double seconds = best_of_many(members, count, burst);
   return 2e-9 * CHAINS * ROUNDS * lanes * *count / seconds;
 }
 
@@ -225,13 +224,21 @@ static double measure_reading(struct member *members, int *count) {
     members[i].size = part;
   }
   run_together(members, count, fill);
-  double seconds = best_of(7, members, count, read_all);
+  double seconds = best_of_many(members, count, read_all);
   free(bytes);
   return 1e-9 * (double)part * *count / seconds;
 }
 
+/* More threads than processors would wait for one another. */
+static int threads_to_start(int wanted) {
+  long most = sysconf(_SC_NPROCESSORS_ONLN);
+  if (most < 1 || most > MAX_THREADS)
+    most = MAX_THREADS;
+  return wanted < 1 ? 1 : wanted > most ? (int)most : wanted;
+}
+
 void measure_machine(struct machine *out, int threads) {
-  int count = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+  int count = threads_to_start(threads);
   struct member *members = calloc((size_t)count, sizeof *members);
   memset(out, 0, sizeof *out);
   if (members == NULL)

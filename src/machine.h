@@ -7,8 +7,7 @@
 #include <stdint.h>
 
 struct machine {
-  int threads;      /* that ran at once; fewer than asked for where no more
-                       could be started */
+  int threads;      /* that ran at once: no more than there are processors */
   double gflops;    /* 1e9 float operations a second: multiply-adds, two each */
   double gigabytes; /* 1e9 bytes a second read from memory; 0: not measured */
 };
