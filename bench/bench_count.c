@@ -17,7 +17,8 @@ static const char *const kernels[] = {
     "gemv 512x512",        "gelu",
     "softmax of 10",       "adam",
     "sum_rows with dot",   "max_pool 2x2",
-    "max_pool gradient"};
+    "max_pool gradient",   "finish_pool",
+    "winograd image",      "winograd output"};
 
 static const struct net {
   const char *name, *preset;

@@ -9,21 +9,28 @@
 
 /* ---- Data --------------------------------------------------------------- */
 
-int create_data(struct data *d) {
+static void fill_data(struct data *d) {
   uint32_t state = 7;
+  for (int i = 0; i < INPUTS; i++)
+    for (size_t j = 0; j < ROOM; j++) {
+      state = state * 1664525U + 1013904223U;
+      d->in[i][j] = (float)(state >> 8) * 0x1p-23F - 1;
+      d->won[j] = (uint8_t)((state >> 24) % 5);
+    }
+  reset_data(d);
+}
+
+int create_data(struct data *d) {
   int ok = 1;
   for (int i = 0; i < INPUTS; i++) {
     d->in[i] = malloc(ROOM * sizeof(float));
     ok = ok && d->in[i] != NULL;
-    for (size_t j = 0; ok && j < ROOM; j++) {
-      state = state * 1664525U + 1013904223U;
-      d->in[i][j] = (float)(state >> 8) * 0x1p-23F - 1;
-    }
   }
+  d->won = malloc(ROOM);
   d->out = malloc(ROOM * sizeof(float));
-  ok = ok && d->out != NULL;
+  ok = ok && d->won != NULL && d->out != NULL;
   if (ok)
-    reset_data(d);
+    fill_data(d);
   return ok;
 }
 
@@ -35,6 +42,7 @@ void reset_data(struct data *d) {
 void destroy_data(struct data *d) {
   for (int i = 0; i < INPUTS; i++)
     free(d->in[i]);
+  free(d->won);
   free(d->out);
 }
 
@@ -227,19 +235,213 @@ static void avg_pool(const struct kernels *k, const struct data *d, int which) {
 static void max_pool_grad(const struct kernels *k, const struct data *d,
                           int which) {
   const struct window w = window_of(which);
-  k->max_pool_grad(d->out, d->in[1], d->in[0], &w, 0, CHANNELS);
+  k->max_pool_grad(d->out, d->in[1], d->in[0], &w, 0, SIDE);
 }
 
 static void min_pool_grad(const struct kernels *k, const struct data *d,
                           int which) {
   const struct window w = window_of(which);
-  k->min_pool_grad(d->out, d->in[1], d->in[0], &w, 0, CHANNELS);
+  k->min_pool_grad(d->out, d->in[1], d->in[0], &w, 0, SIDE);
 }
 
 static void avg_pool_grad(const struct kernels *k, const struct data *d,
                           int which) {
   const struct window w = window_of(which);
-  k->avg_pool_grad(d->out, d->in[1], &w, 0, CHANNELS);
+  k->avg_pool_grad(d->out, d->in[1], &w, 0, SIDE);
+}
+
+/* Rows one after another, as windows do not overlap. */
+static void max_pool_grad_row(const struct kernels *k, const struct data *d,
+                              int which) {
+  const struct window w = window_of(which);
+  for (size_t oy = 0; oy < HALF; oy++)
+    k->max_pool_grad_row(d->out, d->in[1], d->in[0], &w, oy);
+}
+
+static void min_pool_grad_row(const struct kernels *k, const struct data *d,
+                              int which) {
+  const struct window w = window_of(which);
+  for (size_t oy = 0; oy < HALF; oy++)
+    k->min_pool_grad_row(d->out, d->in[1], d->in[0], &w, oy);
+}
+
+static void mean_rows(const struct kernels *k, const struct data *d,
+                      int which) {
+  (void)which;
+  k->mean_rows(d->out, d->in[0], ROWS, CHANNELS, CHANNELS);
+}
+
+/* ---- Depthwise convolutions --------------------------------------------- */
+
+/* 3 x 3 of the same image, with stride `which`. */
+static struct depthwise depthwise_of(int which) {
+  const size_t stride = (size_t)which, out = SIDE / stride;
+  return (struct depthwise){.height = SIDE,
+                            .width = SIDE,
+                            .channels = CHANNELS,
+                            .out_height = out,
+                            .out_width = out,
+                            .kernel = {3, 3},
+                            .stride = {stride, stride},
+                            .pad = {1, 1},
+                            .dilation = {1, 1}};
+}
+
+static void depthwise(const struct kernels *k, const struct data *d,
+                      int which) {
+  const struct depthwise s = depthwise_of(which);
+  const struct epilogue e = {.shift = d->in[2], .relu = 1};
+  for (size_t y = 0; y < s.out_height; y++)
+    k->depthwise(d->out + y * s.out_width * CHANNELS, d->in[0], d->in[1], &s,
+                 &e, y);
+}
+
+static void depthwise_grad_x(const struct kernels *k, const struct data *d,
+                             int which) {
+  const struct depthwise s = depthwise_of(which);
+  for (size_t y = 0; y < SIDE; y++)
+    k->depthwise_grad_x(d->out + y * SIDE * CHANNELS, d->in[0], d->in[1], &s,
+                        y);
+}
+
+/* It adds to what is there. */
+static void depthwise_grad_w(const struct kernels *k, const struct data *d,
+                             int which) {
+  const struct depthwise s = depthwise_of(which);
+  memset(d->out, 0, 9 * CHANNELS * sizeof *d->out);
+  k->depthwise_grad_w(d->out, d->in[0], d->in[1], &s, 0, s.out_height);
+}
+
+/* ---- Random numbers ----------------------------------------------------- */
+
+static void random_unit(const struct kernels *k, const struct data *d,
+                        int which) {
+  (void)which;
+  k->random_unit(d->out, N, 1, 2, 3);
+}
+
+static void random_normal2(const struct kernels *k, const struct data *d,
+                           int which) {
+  (void)which;
+  k->random_normal2(d->out, N, 1, 2, 3);
+}
+
+static void dropout(const struct kernels *k, const struct data *d, int which) {
+  (void)which;
+  k->dropout(d->out, d->in[0], N, 0.25F, 1, 2, 3);
+}
+
+/* ---- What is done along with convolutions ------------------------------- */
+
+static void finish_rows(const struct kernels *k, const struct data *d,
+                        int which) {
+  const struct epilogue e = {.scale = d->in[1], .shift = d->in[2], .relu = 1};
+  (void)which;
+  k->finish_rows(d->out, CHANNELS, &e, ROWS, CHANNELS);
+}
+
+/* The taps that won lie behind y. */
+static void finish_pool(const struct kernels *k, const struct data *d,
+                        int which) {
+  const struct epilogue e = {.shift = d->in[2], .relu = 1};
+  const size_t row = SIDE * CHANNELS, half = HALF * CHANNELS;
+  uint8_t *won = (uint8_t *)(d->out + HALF * half);
+  (void)which;
+  for (size_t oy = 0; oy < HALF; oy++)
+    k->finish_pool(d->out + oy * half, won + oy * half, CHANNELS,
+                   d->in[0] + 2 * oy * row, row, &e, HALF, CHANNELS);
+}
+
+/* `which`: behind a max pooling. */
+static struct plane plane_of(const struct data *d, int which) {
+  return (struct plane){d->in[0], which ? d->won : NULL, SIDE, SIDE, CHANNELS};
+}
+
+/* All rows, with a pixel of padding on either side. */
+static void fetch_row(const struct kernels *k, const struct data *d,
+                      int which) {
+  const struct plane s = plane_of(d, which);
+  const size_t width = SIDE + 2;
+  for (size_t y = 0; y < SIDE; y++)
+    k->fetch_row(d->out + y * width * CHANNELS, &s, (ptrdiff_t)y, -1, width);
+}
+
+static void mask_lost(const struct kernels *k, const struct data *d,
+                      int which) {
+  (void)which;
+  k->mask_lost(d->out, d->won, N);
+}
+
+/* ---- Winograd ----------------------------------------------------------- */
+
+/* The tiles of an image, and the weights from CHANNELS to as many. */
+enum { ACROSS = SIDE / 4, TILES = ACROSS * ACROSS, POINTS = 36 };
+enum { TILE_STEP = TILES * CHANNELS, WEIGHTS = CHANNELS * CHANNELS };
+
+static void winograd_image(const struct kernels *k, const struct data *d,
+                           int which) {
+  const struct plane s = plane_of(d, which);
+  for (int t = 0; t < TILES; t++)
+    k->winograd_image(d->out + t * CHANNELS, TILE_STEP, &s, t / ACROSS * 4 - 1,
+                      t % ACROSS * 4 - 1);
+}
+
+static void winograd_gradient(const struct kernels *k, const struct data *d,
+                              int which) {
+  const struct plane s = plane_of(d, which);
+  for (int t = 0; t < TILES; t++)
+    k->winograd_gradient(d->out + t * CHANNELS, TILE_STEP, &s, t / ACROSS * 4,
+                         t % ACROSS * 4);
+}
+
+/* `which`: with a max pooling. */
+static void winograd_output(const struct kernels *k, const struct data *d,
+                            int which) {
+  const struct output out = {.y = d->out,
+                             .pool = which,
+                             .height = SIDE,
+                             .width = SIDE,
+                             .channels = CHANNELS,
+                             .epilogue = {.shift = d->in[2], .relu = 1}};
+  for (size_t t = 0; t < TILES; t++)
+    k->winograd_output(&out, d->in[0] + t * CHANNELS, TILE_STEP, t / ACROSS * 4,
+                       t % ACROSS * 4, 0, CHANNELS);
+}
+
+static void winograd_weight(const struct kernels *k, const struct data *d,
+                            int which) {
+  (void)which;
+  for (size_t c = 0; c < WEIGHTS; c += CHANNELS)
+    k->winograd_weight(d->out + c, WEIGHTS, d->in[0] + c, WEIGHTS, CHANNELS);
+}
+
+static void winograd_weight_gradient(const struct kernels *k,
+                                     const struct data *d, int which) {
+  (void)which;
+  for (size_t c = 0; c < WEIGHTS; c += CHANNELS)
+    k->winograd_weight_gradient(d->out + c, WEIGHTS, d->in[0] + c, WEIGHTS,
+                                CHANNELS, 0);
+}
+
+/* ---- Bytes -------------------------------------------------------------- */
+
+enum { BYTES_SIDE = 256, BLENDED = 5, BLEND_N = 4096 };
+
+static void turn_bytes(const struct kernels *k, const struct data *d,
+                       int which) {
+  (void)which;
+  k->turn_bytes((unsigned char *)d->out, BYTES_SIDE, d->won, BYTES_SIDE,
+                BYTES_SIDE, BYTES_SIDE);
+}
+
+static void blend_bytes(const struct kernels *k, const struct data *d,
+                        int which) {
+  static const int32_t weights[BLENDED] = {
+      1 << (BLEND_BITS - 3), 1 << (BLEND_BITS - 2), 1 << (BLEND_BITS - 2),
+      1 << (BLEND_BITS - 2), 1 << (BLEND_BITS - 3)};
+  (void)which;
+  k->blend_bytes((unsigned char *)d->out, d->won, BLEND_N, weights, BLENDED,
+                 BLEND_N);
 }
 
 /* ---- The table ---------------------------------------------------------- */
@@ -294,4 +496,40 @@ const struct kernel_row kernel_rows[] = {
     {"max_pool gradient", max_pool_grad, 2, MOVES(IMAGE, IMAGE * 9 / 4)},
     {"min_pool gradient", min_pool_grad, 2, MOVES(IMAGE, IMAGE * 9 / 4)},
     {"avg_pool gradient", avg_pool_grad, 2, MOVES(IMAGE, IMAGE * 5 / 4)},
+    {"finish_rows", finish_rows, 0, MOVES(N, 2 * N)},
+    {"finish_pool", finish_pool, 0,
+     MOVES(IMAGE / 4 + IMAGE / 16, IMAGE * 21 / 16)},
+    {"fetch_row", fetch_row, 0, MOVES(IMAGE, 2 * IMAGE)},
+    {"fetch_row behind pool", fetch_row, 1, MOVES(IMAGE, IMAGE * 21 / 16)},
+    {"mask_lost", mask_lost, 0, MOVES(N, N * 9 / 4)},
+    {"winograd image", winograd_image, 0,
+     MOVES(POINTS *TILE_STEP, 2 * POINTS * TILE_STEP)},
+    {"winograd image, pooled", winograd_image, 1,
+     MOVES(POINTS *TILE_STEP, 2 * POINTS * TILE_STEP)},
+    {"winograd gradient", winograd_gradient, 0,
+     MOVES(POINTS *TILE_STEP, (POINTS + 16) * TILE_STEP)},
+    {"winograd output", winograd_output, 0,
+     MOVES(IMAGE, (POINTS + 16) * TILE_STEP)},
+    {"winograd output, pooled", winograd_output, 1,
+     MOVES(IMAGE / 4, (POINTS + 4) * TILE_STEP)},
+    {"winograd weight", winograd_weight, 0,
+     MOVES(POINTS *WEIGHTS, (POINTS + 9) * WEIGHTS)},
+    {"winograd weight grad.", winograd_weight_gradient, 0,
+     MOVES(9 * WEIGHTS, (POINTS + 9) * WEIGHTS)},
+    {"turn_bytes", turn_bytes, 0,
+     MOVES(BYTES_SIDE *BYTES_SIDE / 4, BYTES_SIDE *BYTES_SIDE / 2)},
+    {"blend_bytes of 5 rows", blend_bytes, 0,
+     MOVES(BLEND_N / 4, (BLENDED + 1) * BLEND_N / 4)},
+    {"max_pool gradient rows", max_pool_grad_row, 2,
+     MOVES(IMAGE, IMAGE * 9 / 4)},
+    {"min_pool gradient rows", min_pool_grad_row, 2,
+     MOVES(IMAGE, IMAGE * 9 / 4)},
+    {"mean_rows", mean_rows, 0, MOVES(CHANNELS, N)},
+    {"depthwise 3x3", depthwise, 1, IMAGE, 18.0 * IMAGE, 0},
+    {"depthwise 3x3 stride 2", depthwise, 2, IMAGE / 4, 4.5 * IMAGE, 0},
+    {"depthwise by x", depthwise_grad_x, 1, IMAGE, 18.0 * IMAGE, 0},
+    {"depthwise by w", depthwise_grad_w, 1, 9 * CHANNELS, 18.0 * IMAGE, 0},
+    {"random_unit", random_unit, 0, MOVES(N, N)},
+    {"random_normal2", random_normal2, 0, MOVES(N, N)},
+    {"dropout", dropout, 0, MOVES(N, 2 * N)},
     {NULL, NULL, 0, 0, 0, 0}};

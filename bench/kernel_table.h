@@ -13,7 +13,8 @@ enum { ROOM = 1 << 19 };
 
 struct data {
   float *in[INPUTS];
-  float *out; /* ROOM; those that update find |in[3]| there */
+  uint8_t *won; /* ROOM numbers of 0 to 4, as max pooling leaves them */
+  float *out;   /* ROOM; those that update find |in[3]| there */
 };
 
 /* A call of a kernel, or of one after another where one is too little. */

@@ -440,6 +440,15 @@ test_bench_layers() {
   says '"loss_ms":[0-9.e-]*,"update_ms":[0-9.e-]*,"rest_ms":[0-9.e-]*,'
 }
 
+# What a convolution does along has no time of its own.
+test_bench_chains() {
+  expect 0 bench --preset tiny --layers --seconds 0.01
+  says '^pool1 *max_pool2d[ -]*with conv1$'
+  expect 0 bench --preset tiny --layers --seconds 0.01 --json --train
+  says '"name":"pool1",.*"forward_ms":null,.*"computed_with":"conv1","algor'
+  says '"name":"fc1",.*"forward_ms":[0-9.e-]*,.*"computed_with":null,"algor'
+}
+
 test_bench_failures() {
   expect 1 bench "$tmp/nowhere"
   complains 'nowhere'
@@ -543,7 +552,7 @@ rm -rf "${tmp:?}"/*
 : >"$err"
 for suite in help man_page usage values train train_options train_failures \
   labels eval sample predict predict_failures show info bench bench_counts \
-  bench_layers bench_failures folders signals output terminal; do
+  bench_layers bench_chains bench_failures folders signals output terminal; do
   "test_$suite"
 done
 echo "$passed passed, $failed failed"
