@@ -59,6 +59,7 @@ TEST_SRC := $(wildcard tests/test_*.c)
 TESTS := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 REPLAYS := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/replay_%)
+BENCHES := $(BUILD)/bench_kernels $(BUILD)/bench_count
 
 STATIC := $(BUILD)/libimgrec.a
 SHARED := $(BUILD)/libimgrec.so.$(VERSION)
@@ -110,6 +111,9 @@ $(BUILD)/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) $(CFLAGS) -c -o $@ $<
 
+# Its bursts are of fused multiply-adds.
+$(BUILD)/src/machine.o: COMMON += -ffp-contract=fast
+
 # ---- Tests -------------------------------------------------------------------
 
 $(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
@@ -124,7 +128,7 @@ $(BUILD)/tests/replay_%: tests/fuzz/%.c $(STATIC)
 		-o $@ $< $(STATIC) $(LIBS)
 
 .PHONY: tests
-tests: all units ## build the tests without running them
+tests: all units $(BENCHES) ## build the tests without running them
 
 # What sanitizers can link: all but the shared library.
 .PHONY: units
@@ -166,15 +170,36 @@ demo: all ## train on real images, recognise some, show them
 	sh scripts/demo.sh $(BUILD)
 
 .PHONY: bench
-bench: $(BUILD)/bench_step ## time forward and training steps of the presets
-	$(BUILD)/bench_step
+bench: $(BUILD)/imgrec ## time forward and training steps of the presets
+	for network in 'tiny --batch 64' 'lenet5 --batch 1' 'lenet5 --batch 64' \
+		'small --batch 32' 'seed --batch 1' 'seed --batch 16'; do \
+		$(BUILD)/imgrec bench --preset $$network && \
+		$(BUILD)/imgrec bench --preset $$network --train || exit 1; \
+	done
 
 .PHONY: bench-int8
 bench-int8: $(BUILD)/bench_int8 ## time forward in floats and in 8 bits
 	$(BUILD)/bench_int8
 
-$(BUILD)/bench_step $(BUILD)/bench_int8: $(BUILD)/bench_%: bench/bench_%.c $(STATIC)
-	$(CC) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIBS)
+$(BUILD)/bench/%.o: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) -Ilib -Isrc $(CFLAGS) -c -o $@ $<
+
+$(BENCHES): $(BUILD)/bench_%: $(BUILD)/bench/bench_%.o \
+		$(BUILD)/bench/kernel_table.o $(BUILD)/src/machine.o $(STATIC)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: bench-kernels
+bench-kernels: $(BUILD)/bench_kernels ## speed and bits of each kernel
+	$(BUILD)/bench_kernels
+
+# With flags of its own, as instructions depend on them.
+COUNT_BUILD = $(BUILD)/count/$(notdir $(lastword $(CC)))
+.PHONY: bench-check
+bench-check: ## instruction counts against bench/instructions.txt (UPDATE=1: store)
+	$(MAKE) -s BUILD=$(COUNT_BUILD) CFLAGS='-O2 -g' $(COUNT_BUILD)/bench_count
+	sh bench/instructions.sh $(if $(UPDATE),update,check) \
+		$(COUNT_BUILD)/bench_count '$(CC)'
 
 # The other benchmarks look inside of the library.
 $(BUILD)/bench_%: bench/bench_%.c $(STATIC)
@@ -240,4 +265,4 @@ help: ## this list
 		expand -t 24
 
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTS:=.d) $(REPLAYS:=.d) \
-	$(wildcard $(BUILD)/bench_*.d)
+	$(wildcard $(BUILD)/bench_*.d $(BUILD)/bench/*.d)

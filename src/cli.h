@@ -7,6 +7,8 @@
 #include <imgrec/imgrec.h>
 #include <stdio.h>
 
+#include "machine.h"
+
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* ---- options.c ---------------------------------------------------------- */
@@ -18,7 +20,8 @@ enum {
   CMD_PREDICT = 4,
   CMD_INFO = 8,
   CMD_SAMPLE = 16,
-  CMD_QUANTIZE = 32
+  CMD_QUANTIZE = 32,
+  CMD_BENCH = 64
 };
 
 /* The value of --part behind those of IMGREC_PART_*. */
@@ -32,14 +35,15 @@ struct settings {
   const char *val, *test, *preset, *arch, *init, *output, *labels;
   double learning_rate;
   double val_split; /* 0.1 */
+  double seconds;
   uint64_t seed;
-  int64_t epochs, batch, threads, top, count, channels, classes, images;
+  int64_t epochs, batch, threads, top, count, channels, classes, images, runs;
   int height, width;
   int optimizer, isa, resize; /* IMGREC_OPTIMIZER_*, _ISA_*, _RESIZE_* */
   int part;                   /* IMGREC_PART_* or PART_ALL */
   int show;                   /* SHOW_* */
   int weights, range;         /* IMGREC_WEIGHTS_*, _RANGE_* */
-  int json, text, help;
+  int json, text, help, train, layers;
   int argument_count; /* what is not an option, in order */
   char **arguments;
 };
@@ -99,6 +103,15 @@ const char *printable(char *out, size_t size, const char *text);
 /* "int8" of an IMGREC_WEIGHTS_*. */
 const char *weight_type_name(int weight_type);
 
+/* ---- network.c ---------------------------------------------------------- */
+
+/* EXIT_USAGE unless `s` names one network: by MODEL, --preset or --arch. */
+int check_network(const struct settings *s, const char *command);
+int open_network(imgrec_model **out, imgrec_context *ctx,
+                 const struct settings *s, const imgrec_model_options *options,
+                 const char *command);
+imgrec_layer_info layer_info(const imgrec_model *model, int index);
+
 /* ---- data_parts.c ------------------------------------------------------- */
 
 /* The first of `parts` that the data set has; *part (may be NULL) says which.
@@ -124,7 +137,7 @@ struct json_out {
 void json_open(struct json_out *j, char bracket);  /* '{' or '[' */
 void json_close(struct json_out *j, char bracket); /* '}' or ']' */
 void json_key(struct json_out *j, const char *key);
-void json_string(struct json_out *j, const char *s);
+void json_string(struct json_out *j, const char *s); /* NULL: null */
 void json_integer(struct json_out *j, int64_t x);
 void json_float(struct json_out *j, double x);
 /* Closes the outermost object and its line, and flushes, so that a reader at
@@ -152,8 +165,6 @@ struct train_progress {
   double last_drawn;
 };
 
-/* Seconds of a clock that never goes back. */
-double seconds_now(void);
 void progress_begin(struct train_progress *p, int json);
 /* An imgrec_progress_fn; asks to stop once a signal has come. */
 int progress_step(void *user, const imgrec_progress *progress);
@@ -178,5 +189,6 @@ int cmd_predict(const struct settings *s);
 int cmd_info(const struct settings *s);
 int cmd_sample(const struct settings *s);
 int cmd_quantize(const struct settings *s);
+int cmd_bench(const struct settings *s);
 
 #endif

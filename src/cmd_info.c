@@ -2,7 +2,6 @@
 /* imgrec info: the layers of a network, what they cost, and its text. */
 #include "cli.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define NAME         "info"
@@ -14,35 +13,9 @@ struct totals {
 };
 
 static int check_settings(const struct settings *s) {
-  int sources = s->argument_count + (s->preset != NULL) + (s->arch != NULL);
-  if (sources != 1)
-    return usage_error(NAME,
-                       "give one of MODEL, --preset NAME and --arch FILE");
-  int preset_only = s->height > 0 || s->channels > 0 || s->classes > 0;
-  if (s->preset == NULL && preset_only)
-    return usage_error(NAME, "--size, --channels and --classes are for "
-                             "--preset only");
-  if (s->channels == 2)
-    return usage_error(NAME, "--channels: '2' is not 1 or 3");
-  if (s->text && s->json)
+  int code = check_network(s, NAME);
+  if (code == EXIT_OK && s->text && s->json)
     return usage_error(NAME, "--text and --json exclude each other");
-  return s->preset ? check_preset(s->preset, NAME) : EXIT_OK;
-}
-
-static int create_from_text(imgrec_model **out, imgrec_context *ctx,
-                            const struct settings *s,
-                            imgrec_model_options *options) {
-  char *text;
-  int64_t shape[3] = {s->height, s->width, s->channels};
-  int classes = s->classes > 0 ? (int)s->classes : 10;
-  int code = s->arch ? read_text_file(&text, s->arch, NAME)
-                     : preset_text(&text, s->preset, shape, classes, NAME);
-  if (code != EXIT_OK)
-    return code;
-  options->init = IMGREC_INIT_ZEROS;
-  if (imgrec_model_create(out, ctx, text, options) < 0)
-    code = fail(NAME, "%s", imgrec_last_error(ctx));
-  free(text);
   return code;
 }
 
@@ -51,18 +24,8 @@ static int open_model(imgrec_model **out, imgrec_context *ctx,
   imgrec_model_options options;
   imgrec_model_options_init(&options, sizeof options);
   options.max_batch = 1;
-  if (s->argument_count == 0)
-    return create_from_text(out, ctx, s, &options);
-  if (imgrec_model_load(out, ctx, s->arguments[0], &options) < 0)
-    return fail(NAME, "%s", imgrec_last_error(ctx));
-  return EXIT_OK;
-}
-
-static imgrec_layer_info layer(const imgrec_model *model, int index) {
-  imgrec_layer_info info;
-  imgrec_layer_info_init(&info, sizeof info);
-  imgrec_model_layer(model, index, &info);
-  return info;
+  options.init = IMGREC_INIT_ZEROS;
+  return open_network(out, ctx, s, &options, NAME);
 }
 
 static int can_train(const imgrec_model *model) {
@@ -72,7 +35,7 @@ static int can_train(const imgrec_model *model) {
 static int add_up(struct totals *t, const imgrec_model *model, int batch) {
   memset(t, 0, sizeof *t);
   for (int i = 0; i < imgrec_model_layer_count(model); i++) {
-    imgrec_layer_info info = layer(model, i);
+    imgrec_layer_info info = layer_info(model, i);
     t->parameters += info.parameters;
     t->multiply_adds += info.multiply_adds;
   }
@@ -94,7 +57,7 @@ static void put_shape(struct json_out *j, const int64_t shape[3]) {
 static void put_layers(struct json_out *j, const imgrec_model *model) {
   json_open(j, '[');
   for (int i = 0; i < imgrec_model_layer_count(model); i++) {
-    imgrec_layer_info info = layer(model, i);
+    imgrec_layer_info info = layer_info(model, i);
     json_open(j, '{');
     json_key(j, "name"), json_string(j, info.name);
     json_key(j, "type"), json_string(j, info.type);
@@ -168,7 +131,7 @@ static void print_table(const imgrec_model *model, const struct totals *t,
   printf("%-12s %-16s %15s %12s %14s\n", "layer", "type", "output",
          "parameters", "multiply-adds");
   for (int i = 0; i < imgrec_model_layer_count(model); i++) {
-    imgrec_layer_info info = layer(model, i);
+    imgrec_layer_info info = layer_info(model, i);
     print_row(info.name, info.type, info.output);
     print_counts(info.parameters, info.multiply_adds);
   }

@@ -71,7 +71,10 @@ void json_key(struct json_out *j, const char *key) {
 
 void json_string(struct json_out *j, const char *s) {
   separate(j);
-  put_string(j->file, s);
+  if (s != NULL)
+    put_string(j->file, s);
+  else
+    fputs("null", j->file);
 }
 
 void json_integer(struct json_out *j, int64_t x) {

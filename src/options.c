@@ -33,7 +33,8 @@ struct option_spec {
 
 #define AT(field) offsetof(struct settings, field)
 #define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE)
-#define ALL       (RUNS | CMD_INFO | CMD_SAMPLE)
+#define LOOKS     (CMD_INFO | CMD_BENCH)
+#define ALL       (RUNS | LOOKS | CMD_SAMPLE)
 
 static const struct option_spec specs[] = {
     {"output", "MODEL", "the model file to write", NULL, AT(output), 0, 0,
@@ -49,21 +50,31 @@ static const struct option_spec specs[] = {
      "(chosen by the size of the images)",
      NULL, AT(preset), 0, 0, CMD_TRAIN, KIND_STRING, 0},
     {"preset", "NAME", "a built-in network: seed, lenet5, small, tiny", NULL,
-     AT(preset), 0, 0, CMD_INFO, KIND_STRING, 0},
+     AT(preset), 0, 0, LOOKS, KIND_STRING, 0},
     {"arch", "FILE", "a network described by a text file", NULL, AT(arch), 0, 0,
-     CMD_TRAIN | CMD_INFO, KIND_STRING, 0},
+     CMD_TRAIN | LOOKS, KIND_STRING, 0},
     {"size", "HxW", "input height and width of the preset", NULL, AT(height), 1,
-     16384, CMD_TRAIN | CMD_INFO, KIND_SIZE, 0},
+     16384, CMD_TRAIN | LOOKS, KIND_SIZE, 0},
     {"channels", "N", "grey (1) or colour (3) input of the preset", NULL,
-     AT(channels), 1, 3, CMD_INFO, KIND_INTEGER, 0},
+     AT(channels), 1, 3, LOOKS, KIND_INTEGER, 0},
     {"classes", "N", "classes of the preset (10)", NULL, AT(classes), 1,
-     1000000, CMD_INFO, KIND_INTEGER, 0},
+     1000000, LOOKS, KIND_INTEGER, 0},
     {"epochs", "N", "passes over the training images (10)", NULL, AT(epochs), 1,
      1000000, CMD_TRAIN, KIND_INTEGER, 0},
     {"batch", "N", "images in one step (32)", NULL, AT(batch), 1, 65536,
      CMD_TRAIN, KIND_INTEGER, 0},
     {"batch", "N", "count memory for this many images at once (32)", NULL,
      AT(batch), 1, 65536, CMD_INFO, KIND_INTEGER, 0},
+    {"batch", "N", "images in one run (32)", NULL, AT(batch), 1, 65536,
+     CMD_BENCH, KIND_INTEGER, 0},
+    {"train", NULL, "measure training steps instead of forward runs", NULL,
+     AT(train), 0, 0, CMD_BENCH, KIND_FLAG, 0},
+    {"layers", NULL, "measure each layer too", NULL, AT(layers), 0, 0,
+     CMD_BENCH, KIND_FLAG, 0},
+    {"runs", "N", "how many runs (as many as fit into --seconds)", NULL,
+     AT(runs), 1, 100000, CMD_BENCH, KIND_INTEGER, 0},
+    {"seconds", "X", "run for about this long, but at least 3 times (2)", NULL,
+     AT(seconds), 1e-30, 86400, CMD_BENCH, KIND_FLOAT, 0},
     {"lr", "X", "learning rate (0.001 for adam, 0.01 for sgd)", NULL,
      AT(learning_rate), 1e-30, 1000, CMD_TRAIN, KIND_FLOAT, 0},
     {"optimizer", "NAME", "adam or sgd (adam)", "adam|sgd", AT(optimizer), 0, 0,
@@ -108,13 +119,14 @@ static const struct option_spec specs[] = {
     {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
      AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE, KIND_SEED, 0},
     {"threads", "N", "threads to compute with (one for each core)", NULL,
-     AT(threads), 1, 256, RUNS, KIND_INTEGER, 0},
+     AT(threads), 1, 256, RUNS | CMD_BENCH, KIND_INTEGER, 0},
     {"isa", "NAME",
      "instruction set: auto, scalar, avx2 or avx512 (auto);\n"
      "results are the same with each",
-     "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS, KIND_CHOICE, 0},
+     "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS | CMD_BENCH, KIND_CHOICE,
+     0},
     {"json", NULL, "print one JSON object a line", NULL, AT(json), 0, 0,
-     RUNS | CMD_INFO, KIND_FLAG, 0},
+     RUNS | LOOKS, KIND_FLAG, 0},
     {"help", NULL, "this help", NULL, AT(help), 0, 0, ALL, KIND_FLAG, 'h'},
 };
 

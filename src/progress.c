@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DRAW_EVERY 0.1 /* seconds */
@@ -39,12 +38,6 @@ void release_stop_signals(void) {
 }
 
 /* ---- Clock -------------------------------------------------------------- */
-
-double seconds_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double rate(double images, double seconds) {
   return seconds > 0 ? images / seconds : NAN;

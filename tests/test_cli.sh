@@ -75,7 +75,7 @@ test_help() {
   done
   expect 0 --version
   says '^imgrec [0-9]*\.[0-9]*\.[0-9]*$'
-  for command in train eval predict info sample quantize; do
+  for command in train eval predict info sample quantize bench; do
     expect 0 "$command" --help
     says "^usage: imgrec $command "
     says "^example: imgrec $command "
@@ -92,7 +92,7 @@ options_in() {
 }
 
 test_man_page() {
-  for command in train eval predict info sample quantize; do
+  for command in train eval predict info sample quantize bench; do
     "$imgrec" "$command" --help | sed '1,/^options:/d' |
       sed -n 's/^  \(-.\{20\}\).*/\1/p' | options_in >"$out"
     sed -n "/^\.SS imgrec $command\$/,/^\.S[SH] /p" docs/imgrec.1 |
@@ -134,14 +134,28 @@ test_usage() {
   expect 2 info --preset tiny --channels 2
   expect 2 sample "$digits"
   complains '-o DIR is missing'
+  expect 2 bench
+  complains 'give one of MODEL, --preset NAME and --arch FILE'
+  expect 2 bench m --preset tiny
+  expect 2 bench m --classes 3
+  expect 2 bench --preset no-such
+  complains "there is no preset 'no-such'"
+  expect 2 bench --preset tiny --runs 3 --seconds 1
+  complains '--runs and --seconds exclude each other'
 }
 
 # OPTION VALUE...: each value is refused with a sentence naming both.
 refuses() {
-  option=$1
-  shift
+  refused_by "train $digits -o $tmp/none" "$@"
+}
+
+# COMMAND OPTION VALUE...
+refused_by() {
+  command=$1 option=$2
+  shift 2
   for value in "$@"; do
-    expect 2 train "$digits" -o "$tmp/none" "$option=$value"
+    # shellcheck disable=SC2086
+    expect 2 $command "$option=$value"
     check "$option=$value: $(head -n 1 "$err")" \
       grep -q -F -e "$option: '$value' is not " "$err"
   done
@@ -159,6 +173,10 @@ test_values() {
   refuses --isa sse avx
   refuses --resize zoom
   refuses --preset ''
+  refused_by 'bench --preset tiny' --runs 0 -1 x '' 100001
+  refused_by 'bench --preset tiny' --seconds 0 -1 nan x '' 86400
+  refused_by 'bench --preset tiny' --batch 0 65537 x
+  refused_by 'bench --preset tiny' --size 32 0x8 8x
   check "a model was written" test ! -e "$tmp/none"
 }
 
@@ -418,6 +436,98 @@ test_quantize_failures() {
   check "a model was written" test ! -e "$tmp/none"
 }
 
+# ---- Bench ------------------------------------------------------------------
+
+# number KEY: its value in the JSON of $out
+number() {
+  sed -n "s/.*\"$1\":\([0-9.e+-]*\)[,}].*/\1/p" "$out"
+}
+
+# holds EXPRESSION: of awk, over the numbers of the JSON that it names
+holds() {
+  values=
+  for key in median_ms p95_ms min_ms images_per_second gflops peak_gflops \
+    bandwidth_gbs model_memory_bytes max_rss_bytes; do
+    value=$(number "$key")
+    values="$values $key=${value:-0};"
+  done
+  check "not so: $1" awk "BEGIN { $values exit !($1) }"
+}
+
+test_bench() {
+  expect 0 bench --preset tiny --size 8x8 --channels 1 --runs 20 --batch 4
+  silent
+  says '^tiny, 8 x 8 x 1, forward, batch 4, threads [0-9]*, [a-z0-9]*$'
+  says '^time:    median [0-9.]* ms, p95 [0-9.]* ms, min [0-9.]* ms; 20 runs$'
+  says '^speed:   [0-9.]* images/s, [0-9.]* GFLOP/s, [0-9]* % of the peak$'
+  says '^memory:  [0-9.]* MiB planned, at most [0-9.]* MiB in use$'
+  says '^machine: [0-9.]* GFLOP/s, reads [0-9.]* GB/s, threads [0-9]*$'
+  check "lines" test "$(wc -l <"$out")" -eq 5
+  expect 0 bench "$tmp/digits.imgrec" --runs 21 --batch 4 --json --threads 1 \
+    --isa scalar
+  valid_json
+  says "^{\"model\":\"$tmp/digits.imgrec\",\"arch\":\"input 8 8 1.nconv2d"
+  says '"mode":"forward","batch":4,"threads":1,"isa":"scalar","runs":21,'
+  says '"update_ms":null,"rest_ms":null,"layers":\[\]}$'
+  holds 'min_ms > 0 && min_ms <= median_ms && median_ms <= p95_ms'
+  holds 'images_per_second > 3.99e3 / median_ms'
+  holds 'images_per_second < 4.01e3 / median_ms'
+  holds 'peak_gflops > 0.1 && bandwidth_gbs > 0.1'
+  holds 'model_memory_bytes > 1e4 && max_rss_bytes > model_memory_bytes'
+}
+
+# conv2d 2 of 3x3 on 6x6: 36 * 9 * 2 multiply-adds; dense: 72 * 5.
+test_bench_counts() {
+  printf 'input 6 6 1\nrelu\nconv2d 2 kernel=3 padding=same\nflatten\n' \
+    >"$tmp/count.arch"
+  printf 'dense 5\nsoftmax\n' >>"$tmp/count.arch"
+  expect 0 bench --arch "$tmp/count.arch" --batch 10 --json --runs 9
+  holds "gflops * median_ms * 1e6 > 2 * 10 * (648 + 360) * 0.999"
+  holds "gflops * median_ms * 1e6 < 2 * 10 * (648 + 360) * 1.001"
+  expect 0 bench --arch "$tmp/count.arch" --batch 10 --json --runs 9 --train
+  says '"mode":"train"'
+  holds "gflops * median_ms * 1e6 > 2 * 10 * (648 * 2 + 360 * 3) * 0.999"
+  holds "gflops * median_ms * 1e6 < 2 * 10 * (648 * 2 + 360 * 3) * 1.001"
+}
+
+test_bench_layers() {
+  expect 0 bench --arch "$tmp/count.arch" --layers --seconds 0.01
+  says '^layer  *type  *fwd ms  *GFLOP/s'
+  says '^conv1  *conv2d  *[0-9.]*  *[0-9.]*  *[0-9]* .*[a-z]: [a-z0-9]'
+  says '^fc1  *dense .*gemm: '
+  says '^between layers  *[0-9.]*$'
+  count 0 '^update'
+  expect 0 bench --arch "$tmp/count.arch" --layers --train --runs 5
+  says '^layer  *type  *fwd ms  *bwd ms  *GFLOP/s'
+  says '^softmax1 .*with the loss$'
+  says '^update  *[0-9.]*$'
+  expect 0 bench --arch "$tmp/count.arch" --layers --train --runs 5 --json
+  valid_json
+  count 6 '"algorithm":'
+  says '"name":"fc1","type":"dense","output":\[1,1,5\],"parameters":365,'
+  says '"multiply_adds":360,"forward_ms":[0-9.e-]*,"forward_gflops":[0-9.e-]*,'
+  says '"name":"softmax1".*"forward_ms":null,.*"algorithm":null,"reason":null'
+  says '"loss_ms":[0-9.e-]*,"update_ms":[0-9.e-]*,"rest_ms":[0-9.e-]*,'
+}
+
+# What a convolution does along has no time of its own.
+test_bench_chains() {
+  expect 0 bench --preset tiny --layers --seconds 0.01
+  says '^pool1 *max_pool2d[ -]*with conv1$'
+  expect 0 bench --preset tiny --layers --seconds 0.01 --json --train
+  says '"name":"pool1",.*"forward_ms":null,.*"computed_with":"conv1","algor'
+  says '"name":"fc1",.*"forward_ms":[0-9.e-]*,.*"computed_with":null,"algor'
+}
+
+test_bench_failures() {
+  expect 1 bench "$tmp/nowhere"
+  complains 'nowhere'
+  expect 1 bench --arch "$tmp/bad.arch"
+  complains 'line 2'
+  expect 1 bench --preset tiny --size 4x4
+  complains 'cannot have inputs of 4 x 4'
+}
+
 # ---- Folders, CSV -----------------------------------------------------------
 
 # Moves NNNN-label.png of $1 to $2/label/.
@@ -512,7 +622,8 @@ rm -rf "${tmp:?}"/*
 : >"$err"
 for suite in help man_page usage values train train_options train_failures \
   labels eval sample predict predict_failures show info quantize \
-  quantize_halves quantize_failures folders signals output terminal; do
+  quantize_halves quantize_failures bench bench_counts bench_layers \
+  bench_chains bench_failures folders signals output terminal; do
   "test_$suite"
 done
 echo "$passed passed, $failed failed"

@@ -67,6 +67,38 @@ static void test_inspect__layers(void **state) {
     check_layer(f, i, names[i], types[i], numbers[i]);
 }
 
+static imgrec_layer_info layer_of(struct fixture *f, int index) {
+  imgrec_layer_info i;
+  imgrec_layer_info_init(&i, sizeof i);
+  assert_ok(f->ctx, imgrec_model_layer(f->model, index, &i));
+  return i;
+}
+
+static void test_inspect__input_bytes(void **state) {
+  struct fixture *f = *state;
+  assert_int_equal(layer_of(f, 0).input_bytes, 0);
+  assert_int_equal(layer_of(f, 1).input_bytes, 240 * 4);
+  assert_int_equal(layer_of(f, 5).input_bytes, 432 * 4);
+  imgrec_model_destroy(f->model);
+  f->model = new_model(f->ctx,
+                       "input 4 4 2\na = relu\nb = tanh from=a\n"
+                       "add from=a,b\nflatten\ndense 3\n",
+                       1, 1);
+  assert_int_equal(layer_of(f, 3).input_bytes, 2 * 32 * 4);
+}
+
+/* A phrase stands beside each algorithm; other layers have neither. */
+static void test_inspect__algorithms(void **state) {
+  struct fixture *f = *state;
+  for (int i = 0; i < 7; i++) {
+    imgrec_layer_info info = layer_of(f, i);
+    int choice = i == 1 || i == 3 || i == 5;
+    assert_int_equal(info.algorithm != NULL, choice);
+    assert_int_equal(info.reason != NULL, choice);
+  }
+  assert_string_equal(layer_of(f, 5).algorithm, "gemm");
+}
+
 static void test_inspect__layer_errors(void **state) {
   struct fixture *f = *state;
   imgrec_layer_info i;
@@ -89,6 +121,100 @@ static void test_inspect__older_caller(void **state) {
   assert_int_equal(i.output[2], 6);
   assert_int_equal(i.parameters, 0x5555555555555555);
   assert_int_equal(i.struct_size, offsetof(imgrec_layer_info, parameters));
+}
+
+/* ---- The hook ------------------------------------------------------------ */
+
+enum { EVENTS = 100 };
+
+struct events {
+  int count, layer[EVENTS], phase[EVENTS];
+};
+
+static void record(void *user, int layer, int phase) {
+  struct events *e = user;
+  assert_in_range(e->count, 0, EVENTS - 1);
+  e->layer[e->count] = layer;
+  e->phase[e->count++] = phase;
+}
+
+/* Events come in pairs, phases in order, layers upwards and then downwards. */
+static void check_order(const struct events *e) {
+  assert_int_equal(e->count % 2, 0);
+  for (int i = 0; i < e->count; i += 2) {
+    int layer = e->layer[i], phase = e->phase[i];
+    assert_int_equal(e->phase[i + 1], phase + 1);
+    assert_int_equal(e->layer[i + 1], layer);
+    int whole =
+        phase == IMGREC_PHASE_LOSS_BEGIN || phase == IMGREC_PHASE_UPDATE_BEGIN;
+    assert_true(whole ? layer == -1 : layer >= 1 && layer < 7);
+    if (i == 0)
+      continue;
+    assert_true(phase >= e->phase[i - 1] - 1);
+    if (phase == IMGREC_PHASE_FORWARD_BEGIN)
+      assert_true(layer >= e->layer[i - 1]);
+    else if (phase == e->phase[i - 2])
+      assert_true(layer <= e->layer[i - 1]);
+  }
+}
+
+static int times_told(const struct events *e, int layer, int phase) {
+  int n = 0;
+  for (int i = 0; i < e->count; i++)
+    n += e->layer[i] == layer && e->phase[i] == phase;
+  return n;
+}
+
+static void test_inspect__hook_forward(void **state) {
+  struct fixture *f = *state;
+  struct events e = {0};
+  imgrec_tensor *x = new_batch(f->ctx, f->model, 2, 1);
+  imgrec_tensor *y = new_tensor(f->ctx, IMGREC_F32, 2, 2, 5, 1, 1);
+  imgrec_tensor *z = new_tensor(f->ctx, IMGREC_F32, 2, 2, 5, 1, 1);
+  assert_ok(f->ctx, imgrec_model_forward(f->model, x, y));
+  assert_ok(f->ctx, imgrec_model_set_layer_hook(f->model, record, &e));
+  assert_ok(f->ctx, imgrec_model_forward(f->model, x, z));
+  assert_memory_equal(floats_of(y), floats_of(z), 10 * sizeof(float));
+  check_order(&e);
+  assert_in_range(times_told(&e, 1, IMGREC_PHASE_FORWARD_END), 1, 2);
+  assert_int_equal(times_told(&e, 3, IMGREC_PHASE_FORWARD_END), 1);
+  assert_int_equal(times_told(&e, 5, IMGREC_PHASE_FORWARD_END), 1);
+  assert_int_equal(times_told(&e, -1, IMGREC_PHASE_LOSS_BEGIN), 0);
+  int before = e.count;
+  assert_ok(f->ctx, imgrec_model_set_layer_hook(f->model, NULL, &e));
+  assert_ok(f->ctx, imgrec_model_forward(f->model, x, y));
+  assert_int_equal(e.count, before);
+  assert_int_equal(imgrec_model_set_layer_hook(NULL, record, &e),
+                   IMGREC_ERR_ARGUMENT);
+  imgrec_tensor_destroy(x);
+  imgrec_tensor_destroy(y);
+  imgrec_tensor_destroy(z);
+}
+
+/* The second of two steps that make one update tells of it. */
+static void test_inspect__hook_training(void **state) {
+  struct fixture *f = *state;
+  imgrec_trainer *t = NULL;
+  imgrec_trainer_options o;
+  imgrec_tensor *x = new_batch(f->ctx, f->model, 2, 1);
+  imgrec_tensor *labels = new_labels(f->ctx, 2, 5, 1);
+  imgrec_trainer_options_init(&o, sizeof o);
+  o.max_batch = o.accumulate = 2;
+  assert_ok(f->ctx, imgrec_trainer_create(&t, f->model, &o));
+  for (int step = 0; step < 2; step++) {
+    struct events e = {0};
+    assert_ok(f->ctx, imgrec_model_set_layer_hook(f->model, record, &e));
+    assert_ok(f->ctx, imgrec_train_step(t, x, labels, NULL));
+    check_order(&e);
+    assert_int_equal(times_told(&e, 3, IMGREC_PHASE_FORWARD_END), 1);
+    assert_int_equal(times_told(&e, -1, IMGREC_PHASE_LOSS_END), 1);
+    assert_int_equal(times_told(&e, 3, IMGREC_PHASE_BACKWARD_END), 1);
+    assert_int_equal(times_told(&e, 5, IMGREC_PHASE_BACKWARD_BEGIN), 1);
+    assert_int_equal(times_told(&e, -1, IMGREC_PHASE_UPDATE_END), step);
+  }
+  imgrec_trainer_destroy(t);
+  imgrec_tensor_destroy(x);
+  imgrec_tensor_destroy(labels);
 }
 
 /* ---- Parameters ---------------------------------------------------------- */
@@ -200,6 +326,8 @@ static void test_inspect__get_refuses(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_inspect__layers),       TEST(test_inspect__layer_errors),
+      TEST(test_inspect__input_bytes),  TEST(test_inspect__algorithms),
+      TEST(test_inspect__hook_forward), TEST(test_inspect__hook_training),
       TEST(test_inspect__older_caller), TEST(test_inspect__names),
       TEST(test_inspect__shapes),       TEST(test_inspect__set_and_get),
       TEST(test_inspect__set_refuses),  TEST(test_inspect__get_refuses),

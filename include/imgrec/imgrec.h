@@ -361,6 +361,11 @@ typedef struct imgrec_layer_info {
   int64_t output_bytes;  /* for one image */
   int32_t weight_type;   /* IMGREC_WEIGHTS_* of this layer; F32 without any */
   int32_t reserved;
+  int64_t input_bytes; /* for one image, of all its inputs */
+  /* How forward computes it, and a phrase why: "im2col gemm".  NULL where
+   * there is no choice. */
+  const char *algorithm;
+  const char *reason;
 } imgrec_layer_info;
 
 IMGREC_API int imgrec_layer_info_init(imgrec_layer_info *info,
@@ -368,6 +373,31 @@ IMGREC_API int imgrec_layer_info_init(imgrec_layer_info *info,
 IMGREC_API int imgrec_model_layer_count(const imgrec_model *model);
 IMGREC_API int imgrec_model_layer(const imgrec_model *model, int index,
                                   imgrec_layer_info *info);
+
+/* What a layer hook is told: begin and end of each piece of work, never one
+ * within another. */
+enum {
+  IMGREC_PHASE_FORWARD_BEGIN = 1,
+  IMGREC_PHASE_FORWARD_END = 2,
+  IMGREC_PHASE_LOSS_BEGIN = 3,
+  IMGREC_PHASE_LOSS_END = 4,
+  IMGREC_PHASE_BACKWARD_BEGIN = 5,
+  IMGREC_PHASE_BACKWARD_END = 6,
+  IMGREC_PHASE_UPDATE_BEGIN = 7, /* of the weights, by the optimiser */
+  IMGREC_PHASE_UPDATE_END = 8
+};
+
+/* layer: its index in imgrec_model_layer; -1 for the loss and the update of
+ * those weights that no backward updates.  Must not change the floating-point
+ * state. */
+typedef void (*imgrec_layer_fn)(void *user, int layer, int phase);
+/* Call `fn` (NULL: no longer) around the work of each layer in whatever runs
+ * this model, also in training, on the thread that called: so a host can take
+ * times.  A layer that works in several steps, such as one with an activation,
+ * is told of several times; one that is computed as a part of an earlier layer
+ * is not. */
+IMGREC_API int imgrec_model_set_layer_hook(imgrec_model *model,
+                                           imgrec_layer_fn fn, void *user);
 
 /* Weights by name, in PyTorch's names and layouts: "conv1.weight" is
  * O x I x H x W, "fc1.weight" is out x in. */

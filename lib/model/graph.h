@@ -77,6 +77,17 @@ size_t imgrec__place_gradients(const struct graph *g, int all,
 
 /* ---- run.c: nodes in order, and in reverse ------------------------------ */
 
+/* The host's, who may have none. */
+struct layer_hook {
+  imgrec_layer_fn fn;
+  void *user;
+};
+
+static inline void call_hook(const struct layer_hook *h, int layer, int phase) {
+  if (h->fn)
+    h->fn(h->user, layer, phase);
+}
+
 struct pass {
   struct imgrec_context *context;
   const struct graph *graph;
@@ -96,6 +107,7 @@ struct pass {
   /* NULL, or shown each node before its forward. */
   void (*watch)(void *user, const struct run *r);
   void *watch_user;
+  struct layer_hook hook;
 };
 
 /* Value of `last`, which is computed with all that it needs. */
@@ -121,6 +133,7 @@ struct imgrec_model {
     char text[16];
   } * numbers;
   imgrec_preprocess preprocess;
+  struct layer_hook hook;
   struct plan plan;
   float *arena; /* of forward, made at creation */
   int prepared; /* the arena has what is prepared from these weights */

@@ -42,10 +42,22 @@ int imgrec_model_layer(const imgrec_model *m, int index,
   result.output_bytes = (int64_t)(shape_count(out) * sizeof(float));
   for (int i = 0; i < first->param_count; i++)
     result.parameters += (int64_t)first->params[i].count;
+  for (int i = 0; i < first->input_count; i++)
+    result.input_bytes += (int64_t)(shape_count(&first->in[i]) * sizeof(float));
   if (first->op->multiply_adds)
     result.multiply_adds = first->op->multiply_adds(first);
   result.weight_type = layer_weights(m, first);
+  if (first->op->algorithm)
+    result.algorithm = first->op->algorithm(first, &result.reason);
   imgrec__options_write(info, &result, sizeof result);
+  return IMGREC_OK;
+}
+
+int imgrec_model_set_layer_hook(imgrec_model *m, imgrec_layer_fn fn,
+                                void *user) {
+  if (!m)
+    return IMGREC_ERR_ARGUMENT;
+  m->hook = (struct layer_hook){fn, user};
   return IMGREC_OK;
 }
 

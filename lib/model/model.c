@@ -254,7 +254,8 @@ const float *imgrec__model_run(struct imgrec_model *m, const float *x,
                             .arena = m->arena,
                             .x = x,
                             .batch = batch,
-                            .prepare = !m->prepared};
+                            .prepare = !m->prepared,
+                            .hook = m->hook};
   uint64_t fp = imgrec__fp_enter();
   const float *y = imgrec__pass_forward(&pass, node);
   m->prepared = 1;

@@ -43,11 +43,13 @@ const float *imgrec__pass_forward(const struct pass *p, int last) {
   for (int i = 1; i <= last; i = p->plan->places[i].last + 1) {
     struct run r;
     prepare(p, i, &r);
+    call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_BEGIN);
     if (p->prepare && r.node->op->prepare)
       r.node->op->prepare(&r);
     if (p->watch)
       p->watch(p->watch_user, &r);
     r.node->op->forward(&r);
+    call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_END);
   }
   return value(p, last);
 }
@@ -90,10 +92,12 @@ static void backward(const struct pass *p, int i) {
   for (int k = 0; k < r.node->input_count; k++)
     r.dx[k] = at(p, place->dx[k]);
   point_gradients(p, i, &r);
+  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_BACKWARD_BEGIN);
   r.node->op->backward(&r);
   for (int k = 0; k < r.node->input_count; k++)
     if (place->add[k])
       add_gradient(p, r.node->inputs[k], r.dx[k]);
+  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_BACKWARD_END);
 }
 
 void imgrec__pass_backward(const struct pass *p) {

@@ -95,6 +95,21 @@ static int64_t conv_multiply_adds(const struct node *n) {
   return (int64_t)(shape_pixels(&n->out) * w->count);
 }
 
+static const char *conv_algorithm(const struct node *n, const char **reason) {
+  const struct conv c = conv_of(n, 1);
+  switch (way_of(&c)) {
+  case WAY_WINOGRAD:
+    *reason = "3x3 at stride 1, 16 to 512 channels, tiles that cover it well";
+    return "winograd F(4x4,3x3)";
+  case WAY_ROWS:
+    *reason = "not one for Winograd; its rows fit a worker's memory";
+    return "rows in place, gemm";
+  default:
+    *reason = "rows are too long to be read in place";
+    return "im2col gemm";
+  }
+}
+
 /* ---- Prepared weights, then a scale and a shift for each output ---------- */
 
 static size_t prepared_weights(const struct conv *c) {
@@ -324,6 +339,7 @@ const struct op imgrec__op_conv2d = {.type = "conv2d",
                                      .flags = conv_flags,
                                      .scratch = conv_scratch,
                                      .multiply_adds = conv_multiply_adds,
+                                     .algorithm = conv_algorithm,
                                      .forward = conv_forward,
                                      .backward = conv_backward,
                                      .takes = conv_takes,

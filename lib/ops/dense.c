@@ -35,6 +35,12 @@ static int64_t dense_multiply_adds(const struct node *n) {
   return n->in[0].c * n->out.c;
 }
 
+static const char *dense_algorithm(const struct node *n, const char **reason) {
+  (void)n;
+  *reason = "one product; few images read the weights in place, once";
+  return "gemm";
+}
+
 static size_t dense_scratch(const struct node *n, size_t batch, int training) {
   return training ? imgrec__bias_scratch(batch, (size_t)n->out.c) : 0;
 }
@@ -119,6 +125,7 @@ const struct op imgrec__op_dense = {.type = "dense",
                                     .flags = dense_flags,
                                     .scratch = dense_scratch,
                                     .multiply_adds = dense_multiply_adds,
+                                    .algorithm = dense_algorithm,
                                     .forward = dense_forward,
                                     .backward = dense_backward};
 

@@ -36,6 +36,14 @@ static int64_t depthwise_multiply_adds(const struct node *n) {
   return imgrec__op_conv2d.multiply_adds(n);
 }
 
+static const char *depthwise_algorithm(const struct node *n,
+                                       const char **reason) {
+  if (!is_direct(n))
+    return imgrec__op_conv2d.algorithm(n, reason);
+  *reason = "one filter a channel: no product to make of it";
+  return "rows in place";
+}
+
 static struct depthwise depthwise_of(const struct node *n) {
   struct depthwise d;
   d.height = (size_t)n->in[0].h;
@@ -256,6 +264,7 @@ const struct op imgrec__op_depthwise_conv2d = {.type = "depthwise_conv2d",
                                                .scratch = depthwise_scratch,
                                                .multiply_adds =
                                                    depthwise_multiply_adds,
+                                               .algorithm = depthwise_algorithm,
                                                .forward = depthwise_forward,
                                                .backward = depthwise_backward,
                                                .takes = depthwise_takes,

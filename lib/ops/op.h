@@ -152,6 +152,8 @@ struct op {
   size_t (*saved)(const struct node *n, size_t batch);
   size_t (*scratch)(const struct node *n, size_t batch, int training);
   int64_t (*multiply_adds)(const struct node *n); /* NULL: none */
+  /* How forward computes this node, and a phrase why; NULL: no choice. */
+  const char *(*algorithm)(const struct node *n, const char **reason);
   void (*forward)(const struct run *r);
   void (*backward)(const struct run *r);
   /* What it can take along (OP_TAKES_), of this node; NULL: nothing. */

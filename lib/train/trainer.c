@@ -232,9 +232,11 @@ static int measure(struct imgrec_trainer *t, const struct pass *pass,
   const float *logits = imgrec__pass_forward(pass, m->graph.logits);
   t->loss_sum = 0;
   t->correct = 0;
+  call_hook(&m->hook, -1, IMGREC_PHASE_LOSS_BEGIN);
   imgrec__cross_entropy(m->context, logits, targets, pass->batch, classes,
                         scale, imgrec__pass_gradient(pass), &t->loss_sum,
                         &t->correct);
+  call_hook(&m->hook, -1, IMGREC_PHASE_LOSS_END);
   return isfinite(t->loss_sum);
 }
 
@@ -254,7 +256,8 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                       .places = t->places,
                       .accumulate = t->step % every != 0,
                       .seed = t->options.seed,
-                      .step = t->step};
+                      .step = t->step,
+                      .hook = m->hook};
   imgrec__model_changed(m);        /* batch norm moves in any case */
   if (!measure(t, &pass, targets)) /* would spoil all weights for good */
     return;
@@ -265,7 +268,9 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
   const struct update u = next_update(t);
   pass.update = t->fused ? &u : NULL;
   imgrec__pass_backward(&pass);
+  call_hook(&m->hook, -1, IMGREC_PHASE_UPDATE_BEGIN);
   update_rest(t, &u);
+  call_hook(&m->hook, -1, IMGREC_PHASE_UPDATE_END);
 }
 
 static int check_classes(struct error *e, const struct imgrec_tensor *labels,

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* The network that a command is to look at: a model file, a preset or an
+ * architecture. */
+#include "cli.h"
+
+#include <stdlib.h>
+
+int check_network(const struct settings *s, const char *command) {
+  int sources = s->argument_count + (s->preset != NULL) + (s->arch != NULL);
+  if (sources != 1)
+    return usage_error(command,
+                       "give one of MODEL, --preset NAME and --arch FILE");
+  int preset_only = s->height > 0 || s->channels > 0 || s->classes > 0;
+  if (s->preset == NULL && preset_only)
+    return usage_error(command, "--size, --channels and --classes are for "
+                                "--preset only");
+  if (s->channels == 2)
+    return usage_error(command, "--channels: '2' is not 1 or 3");
+  return s->preset ? check_preset(s->preset, command) : EXIT_OK;
+}
+
+static int create_from_text(imgrec_model **out, imgrec_context *ctx,
+                            const struct settings *s,
+                            const imgrec_model_options *options,
+                            const char *command) {
+  char *text;
+  int64_t shape[3] = {s->height, s->width, s->channels};
+  int classes = s->classes > 0 ? (int)s->classes : 10;
+  int code = s->arch ? read_text_file(&text, s->arch, command)
+                     : preset_text(&text, s->preset, shape, classes, command);
+  if (code != EXIT_OK)
+    return code;
+  if (imgrec_model_create(out, ctx, text, options) < 0)
+    code = fail(command, "%s", imgrec_last_error(ctx));
+  free(text);
+  return code;
+}
+
+int open_network(imgrec_model **out, imgrec_context *ctx,
+                 const struct settings *s, const imgrec_model_options *options,
+                 const char *command) {
+  if (s->argument_count == 0)
+    return create_from_text(out, ctx, s, options, command);
+  if (imgrec_model_load(out, ctx, s->arguments[0], options) < 0)
+    return fail(command, "%s", imgrec_last_error(ctx));
+  return EXIT_OK;
+}
+
+imgrec_layer_info layer_info(const imgrec_model *model, int index) {
+  imgrec_layer_info info;
+  imgrec_layer_info_init(&info, sizeof info);
+  imgrec_model_layer(model, index, &info);
+  return info;
+}
