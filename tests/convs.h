@@ -253,16 +253,6 @@ static inline float *gradient_of(const struct driver *d,
 
 /* ---- Max pooling, by the definition -------------------------------------- */
 
-static inline float finished(const struct epilogue *e, float x, size_t c) {
-  if (e->scale)
-    x = fmaf(x, e->scale[c], e->shift[c]);
-  else if (e->shift)
-    x = x + e->shift[c];
-  if (e->relu || e->relu6)
-    x = x > 0.0f ? x : 0.0f;
-  return e->relu6 && !(x < 6.0f) ? 6.0f : x;
-}
-
 /* The first of equals wins; a NaN only where it is the first tap. */
 static inline float pooled_at(const struct output *o, const float *sums,
                               size_t py, size_t px, size_t c, uint8_t *won) {
