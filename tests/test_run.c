@@ -75,9 +75,8 @@ static void plan_apart(struct trial *t, struct op *ops) {
   }
   imgrec__plan_free(&t->plan);
   imgrec__free(&t->ctx->allocator, t->arena);
-  assert_ok(t->ctx,
-            imgrec__plan_create(&t->plan, &t->ctx->allocator, &t->ctx->error, g,
-                                t->batch, training));
+  assert_ok(t->ctx, imgrec__plan_create(&t->plan, &t->ctx->allocator,
+                                        &t->ctx->error, g, t->batch, training));
   for (int i = 0; i < g->node_count; i++)
     assert_true(i > g->logits || t->plan.places[i].head == i);
   t->arena = new_arena(t, t->plan.floats);
@@ -117,6 +116,11 @@ static void check_apart(const char *text, size_t batch, int training) {
   trial_free(&t[1]);
 }
 
+/* Whether a batch norm at inference takes a bias into its own. */
+static int folds_bias(const char *conv, const char *tail) {
+  return strstr(tail, "batch_norm") && !strstr(conv, "bias=false");
+}
+
 /* By rows and by Winograd, of odd sizes, in front of ReLU and pooling. */
 static void test_run__along_as_apart(void **state) {
   static const char *const tails[] = {"relu", "max_pool2d 2",
@@ -137,8 +141,25 @@ static void test_run__along_as_apart(void **state) {
       snprintf(text, sizeof text,
                "input 9 11 2\nconv2d 16 kernel=1\n%s\n%s\nflatten\ndense 2\n",
                convs[i], tails[j]);
-      for (int training = 0; training < 2; training++)
+      for (int training = folds_bias(convs[i], tails[j]); training < 2;
+           training++)
         check_apart(text, 3, training);
+    }
+}
+
+/* An addition with what follows it, over its own input and not. */
+static void test_run__added_along_as_apart(void **state) {
+  static const char *const tails[] = {"relu", "relu6", "relu\nmax_pool2d 2"};
+  char text[300];
+  (void)state;
+  for (int i = 0; i < 3; i++)
+    for (int training = 0; training < 2; training++) {
+      snprintf(text, sizeof text,
+               "input 5 7 3\nstem = conv2d 4 kernel=1\n"
+               "left = conv2d 4 kernel=3 padding=same\n"
+               "add from=left,stem,stem\n%s\nflatten\ndense 2\n",
+               tails[i]);
+      check_apart(text, 3, training);
     }
 }
 
@@ -205,6 +226,7 @@ int main(void) {
       cmocka_unit_test(test_run__smaller_batches),
       cmocka_unit_test(test_run__fused),
       cmocka_unit_test(test_run__along_as_apart),
+      cmocka_unit_test(test_run__added_along_as_apart),
       cmocka_unit_test(test_run__pool_behind_many_filters),
       cmocka_unit_test(test_run__along_not_finite),
       cmocka_unit_test(test_run__up_to_a_node),
