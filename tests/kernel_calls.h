@@ -140,6 +140,36 @@ static inline float *on_all_tables(const struct call *c, call_fn run) {
   return (float *)want;
 }
 
+/* ---- What follows a convolution ------------------------------------------ */
+
+/* What an epilogue makes of x, by the definition. */
+static inline float finished(const struct epilogue *e, float x, size_t c) {
+  if (e->scale)
+    x = fmaf(x, e->scale[c], e->shift[c]);
+  else if (e->shift)
+    x = x + e->shift[c];
+  if (e->relu || e->relu6)
+    x = x > 0.0f ? x : 0.0f;
+  return e->relu6 && !(x < 6.0f) ? 6.0f : x;
+}
+
+static inline struct epilogue some_epilogue(size_t c, enum values v) {
+  struct epilogue e = {NULL, NULL, 0, 0};
+  int scaled = (int)below(3), kind = (int)below(3);
+  if (scaled > 0)
+    e.shift = numbers(c, v);
+  if (scaled > 1)
+    e.scale = numbers(c, v);
+  e.relu = kind == 1;
+  e.relu6 = kind == 2;
+  return e;
+}
+
+static inline void free_epilogue(const struct epilogue *e) {
+  free((void *)(uintptr_t)e->scale);
+  free((void *)(uintptr_t)e->shift);
+}
+
 static inline void assert_near(const struct call *c, size_t i, float got,
                                double want, double bound) {
   if (!(fabs((double)got - want) <= bound))

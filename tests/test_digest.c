@@ -16,14 +16,33 @@
 
 /* The table of plain C is some fifty times slower, so it takes fewer steps. */
 static const struct net {
-  const char *preset;
+  const char *preset; /* or a name of ours, in texts[] */
   int size, channels, batch, steps, scalar_too;
 } nets[] = {
     {"lenet5", 28, 1, 8, 2, 1},  {"tiny", 8, 1, 8, 10, 1},
     {"small", 16, 3, 2, 2, 1},   {"seed", 22, 3, 2, 2, 1},
     {"lenet5", 28, 1, 8, 50, 0}, {"tiny", 8, 1, 8, 50, 0},
     {"small", 32, 3, 2, 50, 0},  {"seed", 32, 3, 2, 50, 0},
+    {"odd", 21, 3, 16, 2, 1},    {"cifar", 32, 3, 8, 5, 0},
 };
+
+/* Pooling of odd sizes; Winograd's gradients in several slabs. */
+static const struct {
+  const char *name, *text;
+} texts[] = {{"odd", "input 21 21 3\n"
+                     "conv2d 16 kernel=3 padding=same activation=relu\n"
+                     "max_pool2d 2\n"
+                     "conv2d 20 kernel=4 padding=1 activation=relu\n"
+                     "conv2d 17 kernel=3 padding=same activation=relu\n"
+                     "max_pool2d 2\nflatten\ndense 10\nsoftmax\n"},
+             {"cifar", "input 32 32 3\n"
+                       "conv2d 32 kernel=3 padding=same activation=relu\n"
+                       "max_pool2d 2\n"
+                       "conv2d 64 kernel=3 padding=same activation=relu\n"
+                       "max_pool2d 2\n"
+                       "conv2d 128 kernel=3 padding=same activation=relu\n"
+                       "max_pool2d 2\nflatten\n"
+                       "dense 128 activation=relu\ndense 10\nsoftmax\n"}};
 
 enum { NETS = sizeof nets / sizeof nets[0], CLASSES = 10 };
 
@@ -33,9 +52,12 @@ struct digests {
 
 /* ---- One run ------------------------------------------------------------- */
 
-static imgrec_model *preset_model(imgrec_context *ctx, const struct net *net,
-                                  int max_batch) {
+static imgrec_model *model_of(imgrec_context *ctx, const struct net *net,
+                              int max_batch) {
   char text[2000];
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    if (strcmp(net->preset, texts[i].name) == 0)
+      return new_model(ctx, texts[i].text, max_batch, 7);
   assert_true(imgrec_preset(net->preset, net->size, net->size, net->channels,
                             CLASSES, text, sizeof text) > 0);
   return new_model(ctx, text, max_batch, 7);
@@ -91,7 +113,7 @@ static void hash_logits(imgrec_context *ctx, imgrec_model *m,
 
 static struct digests run(imgrec_context *ctx, const struct net *net) {
   struct digests d;
-  imgrec_model *m = preset_model(ctx, net, net->batch);
+  imgrec_model *m = model_of(ctx, net, net->batch);
   train(ctx, m, net, net->steps);
   hash_weights(m, d.weights);
   hash_logits(ctx, m, net, d.logits);
@@ -215,7 +237,7 @@ static void test_digest__job_system_of_the_host(void **state) {
 /* An image has the same logits alone and among 31 others. */
 static void check_alone(imgrec_context *ctx, const struct net *net) {
   float together[32 * CLASSES], alone[CLASSES];
-  imgrec_model *m = preset_model(ctx, net, 32);
+  imgrec_model *m = model_of(ctx, net, 32);
   imgrec_tensor *x = new_batch(ctx, m, 32, 30);
   size_t image = imgrec_tensor_nbytes(x) / 32 / sizeof(float);
   train(ctx, m, net, 2);

@@ -67,18 +67,20 @@ static void finish_rows(float *y, size_t row, const struct epilogue *e,
   }
 }
 
-/* The greatest of a 2 x 2 window and, in `won`, which it is (the first of
- * equals), or LOST where ReLU let nothing through. */
+/* The greatest of a 2 x 2 window and, in `won`, which it is, or LOST where ReLU
+ * let nothing through.  Tap by tap, as max_pool does it: the first of equals
+ * wins, a NaN only as the first tap. */
 enum { LOST = 4 };
 
 INLINE void pool_taps(float *y, uint8_t *won, vf v0, vf v1, vf v2, vf v3,
                       int relu, const size_t n) {
-  vf top = vmax(v1, v0), bottom = vmax(v3, v2), best = vmax(bottom, top);
+  vf best2 = vmax(v1, v0), best3 = vmax(v2, best2), best = vmax(v3, best3);
   store_upto(y, best, n);
   if (won == NULL)
     return;
-  vi first = (v1 > v0) & 1, second = ((v3 > v2) & 1) + 2;
-  vi at = vselect_int(bottom > top, second, first);
+  vi at = (v1 > v0) & 1;
+  at = vselect_int(v2 > best2, 2 - (vi){0}, at);
+  at = vselect_int(v3 > best3, 3 - (vi){0}, at);
   if (relu)
     at = vselect_int(best > 0.0f, at, LOST - (vi){0});
   store_bytes(won, at, n);

@@ -84,7 +84,7 @@ static struct rows rows_of(const struct conv *c) {
   r.height = c->out.pool ? c->out.height & ~(size_t)1 : c->out.height;
   r.width = r.last_width = c->out.width;
   r.in_width = (r.width - 1) * (size_t)c->stride[1] + extent(c, 1);
-  r.copy = c->x.won != NULL || c->pad[1] > 0 ||
+  r.copy = c->x.won != NULL || c->pad[1] != 0 ||
            r.in_width - (size_t)c->pad[1] > c->x.width;
   choose_runs(&r);
   r.strip = 1;
@@ -229,7 +229,7 @@ static void finish_panel(const struct rows *r, const struct panel *p) {
   const struct output *out = &r->conv->out;
   const struct epilogue e = epilogue_at(&out->epilogue, p->o);
   if (!out->pool) {
-    if (e.scale != NULL || e.shift != NULL || e.relu)
+    if (e.scale != NULL || e.shift != NULL || e.relu || e.relu6)
       r->kernels->finish_rows(p->y, p->ldc, &e,
                               (p->rows - 1) * r->width + p->width, p->cols);
     return;
