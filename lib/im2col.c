@@ -27,18 +27,13 @@ struct spot {
   size_t image, y, x;
 };
 
-/* Outputs along an axis of x whose taps are all inside it, and one step apart
- * (which in the adjoint form they are only with a stride of 1). */
+/* Outputs along an axis of x whose taps are all inside it. */
 static struct range inner_range(const struct patches *p, int axis,
                                 size_t size) {
   ptrdiff_t reach = (ptrdiff_t)(p->kernel[axis] - 1) * p->dilation[axis];
   ptrdiff_t stride = p->stride[axis], first = p->pad[axis];
   ptrdiff_t last = (ptrdiff_t)size - 1 - reach + first;
-  if (p->adjoint) {
-    last = (ptrdiff_t)size - 1 - first;
-    first = reach - first;
-  }
-  if (last < 0 || (p->adjoint && stride != 1))
+  if (last < 0)
     return (struct range){0, 0};
   first = first < 0 ? 0 : first;
   return (struct range){(size_t)((first + stride - 1) / stride),
@@ -47,15 +42,11 @@ static struct range inner_range(const struct patches *p, int axis,
 
 static struct runs runs_from(const struct patches *p, size_t col) {
   struct runs r = {.p = p};
-  r.whole = !p->adjoint && p->dilation[1] == 1 && p->channels == p->pixel;
+  r.whole = p->dilation[1] == 1 && p->channels == p->pixel;
   r.taps = r.whole ? 1 : (size_t)p->kernel[1];
   r.length = p->channels * (size_t)p->kernel[1] / r.taps;
   r.step[0] = (ptrdiff_t)(p->width * p->pixel) * p->dilation[0];
   r.step[1] = (ptrdiff_t)p->pixel * p->dilation[1];
-  if (p->adjoint) {
-    r.step[0] = -r.step[0];
-    r.step[1] = -r.step[1];
-  }
   r.inner[0] = inner_range(p, 0, p->height);
   r.inner[1] = inner_range(p, 1, p->width);
   r.first = col / r.length;
@@ -83,16 +74,10 @@ static void next_spot(const struct patches *p, struct spot *s) {
 }
 
 /* Where tap k of output o reads along an axis: below zero or beyond the size
- * is outside; so is, in the adjoint form, what the stride skips. */
+ * is outside. */
 static ptrdiff_t source_of(const struct patches *p, int axis, size_t o, int k) {
-  ptrdiff_t at = (ptrdiff_t)k * p->dilation[axis] - p->pad[axis];
-  ptrdiff_t stride = p->stride[axis];
-  if (!p->adjoint)
-    return (ptrdiff_t)o * stride + at;
-  at = (ptrdiff_t)o - at;
-  if (stride == 1)
-    return at;
-  return at >= 0 && at % stride == 0 ? at / stride : -1;
+  return (ptrdiff_t)o * p->stride[axis] + (ptrdiff_t)k * p->dilation[axis] -
+         p->pad[axis];
 }
 
 /* Calls of memcpy cost more than what most runs hold. */

@@ -108,16 +108,14 @@ void imgrec__qgemm(struct imgrec_context *ctx, const struct qgemm *g);
 
 /* The patch matrix of a convolution over x: N x H x W x C, of which channels
  * [c0, c0 + channels) count.  Row (n, oy, ox) holds, for each tap (ky, kx) and
- * channel, x[n][iy][ix][c], or zero outside.  Forward: iy = oy * stride + ky *
- * dilation - pad.  Adjoint (the gradient by the input, with x the output's
- * gradient): iy = (oy + pad - ky * dilation) / stride where that divides. */
+ * channel, x[n][iy][ix][c], or zero outside: iy = oy * stride + ky * dilation -
+ * pad. */
 struct patches {
   const float *x;
   size_t height, width, pixel; /* of x; floats from pixel to pixel */
   size_t channels, c0;
   size_t out_height, out_width; /* rows a image: out_height * out_width */
   int kernel[2], stride[2], pad[2], dilation[2];
-  int adjoint;
   size_t first_row; /* is row 0 of what _fill_patches is asked for */
 };
 

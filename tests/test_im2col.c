@@ -50,12 +50,6 @@ static int reads(const struct patches *p, int axis, size_t o, size_t k,
                  size_t size, int *at) {
   int tap = (int)k * p->dilation[axis];
   *at = (int)o * p->stride[axis] + tap - p->pad[axis];
-  if (p->adjoint) {
-    *at = (int)o + p->pad[axis] - tap;
-    if (*at % p->stride[axis] != 0)
-      return 0;
-    *at /= p->stride[axis];
-  }
   return *at >= 0 && *at < (int)size;
 }
 
@@ -78,7 +72,6 @@ static struct patches some_patches(size_t images) {
     p.c0 = below(4);
     p.pixel += p.c0 + below(3);
   }
-  p.adjoint = (int)below(2);
   for (int i = 0; i < 2; i++) {
     p.kernel[i] = 1 + (int)below(5);
     p.stride[i] = 1 + (int)below(3);
@@ -147,65 +140,10 @@ static void test_im2col__rgb(void **state) {
   free((void *)p.x);
 }
 
-/* y = patches(x) w and dx = adjoint patches(dy) w belong together when <y, dy>
- * is <x, dx>, for any x and dy: here of one channel, with w in order. */
-static double product_with(const struct patches *p, const float *w,
-                           const float *with) {
-  size_t taps = (size_t)(p->kernel[0] * p->kernel[1]);
-  size_t rows = p->out_height * p->out_width;
-  double sum = 0.0;
-  for (size_t r = 0; r < rows; r++) {
-    float row[64];
-    imgrec__fill_patches(p, r, 1, 0, taps, row, taps);
-    for (size_t t = 0; t < taps; t++)
-      sum += (double)row[t] * (double)w[t] * (double)with[r];
-  }
-  return sum;
-}
-
-static struct patches forward_patches(void) {
-  struct patches p = {
-      .height = 5 + below(5), .width = 5 + below(5), .pixel = 1, .channels = 1};
-  size_t size[2] = {p.height, p.width}, out[2];
-  for (int i = 0; i < 2; i++) {
-    p.kernel[i] = 1 + (int)below(3);
-    p.stride[i] = 1 + (int)below(3);
-    p.dilation[i] = 1 + (int)below(2);
-    p.pad[i] = (int)below(3);
-    size_t reach = (size_t)((p.kernel[i] - 1) * p.dilation[i]);
-    out[i] =
-        (size[i] + 2 * (size_t)p.pad[i] - reach - 1) / (size_t)p.stride[i] + 1;
-  }
-  p.out_height = out[0];
-  p.out_width = out[1];
-  return p;
-}
-
-static void test_im2col__adjoint(void **state) {
-  (void)state;
-  for (int i = 0; i < 300; i++) {
-    struct patches p = forward_patches(), back = p;
-    float *x = whole_numbers(p.height * p.width), *w = whole_numbers(9);
-    float *dy = whole_numbers(p.out_height * p.out_width);
-    p.x = x;
-    back.x = dy;
-    back.adjoint = 1;
-    back.height = p.out_height;
-    back.width = p.out_width;
-    back.out_height = p.height;
-    back.out_width = p.width;
-    assert_true(product_with(&p, w, dy) == product_with(&back, w, x));
-    free(x);
-    free(w);
-    free(dy);
-  }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_im2col__any_part),
       cmocka_unit_test(test_im2col__rgb),
-      cmocka_unit_test(test_im2col__adjoint),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
