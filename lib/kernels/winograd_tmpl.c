@@ -262,27 +262,13 @@ INLINE void output_part(const struct output *out, const float *m, size_t step,
     }
 }
 
-INLINE void output_all(const struct output *out, const float *m, size_t step,
-                       size_t y, size_t x, size_t c, size_t channels,
-                       const enum clamp clamp) {
+static void winograd_output(const struct output *out, const float *m,
+                            size_t step, size_t y, size_t x, size_t c,
+                            size_t channels) {
+  const enum clamp clamp = clamp_of(&out->epilogue);
   size_t i = 0;
   for (; i + VF <= channels; i += VF)
     output_part(out, m + i, step, y, x, c + i, VF, clamp);
   if (i < channels)
     output_part(out, m + i, step, y, x, c + i, channels - i, clamp);
-}
-
-static void winograd_output(const struct output *out, const float *m,
-                            size_t step, size_t y, size_t x, size_t c,
-                            size_t channels) {
-  switch (clamp_of(&out->epilogue)) {
-  case CLAMP_RELU:
-    output_all(out, m, step, y, x, c, channels, CLAMP_RELU);
-    break;
-  case CLAMP_RELU6:
-    output_all(out, m, step, y, x, c, channels, CLAMP_RELU6);
-    break;
-  default:
-    output_all(out, m, step, y, x, c, channels, CLAMP_NONE);
-  }
 }
