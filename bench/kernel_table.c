@@ -95,11 +95,35 @@ static void gemm_patches(const struct kernels *k, const struct data *d,
   product(k, d, &a, CONV_WIDTH, CONV_COLS);
 }
 
+/* The same as gemm_plain, with what it reads asked for once more. */
+static void gemm_ahead(const struct kernels *k, const struct data *d,
+                       int which) {
+  const struct left a = {
+      .data = d->in[0], .row = GEMM_K, .step = 1, .k = GEMM_K, .runs = {1, 1}};
+  const uintptr_t at = (uintptr_t)d->in[2];
+  const struct ahead ahead = {{at, at, at}, 64, 64};
+  size_t nr = (size_t)k->nr;
+  (void)which;
+  for (size_t j = 0; j < GEMM_COLS; j += nr)
+    k->gemm_tile_ahead(&a, d->in[1] + j, GEMM_COLS, d->out + j, GEMM_COLS,
+                       GEMM_ROWS, GEMM_COLS - j < nr ? GEMM_COLS - j : nr, 0,
+                       &ahead);
+}
+
+/* `which` rows. */
 enum { GEMV_K = 512, GEMV_COLS = 512 };
 
 static void gemv(const struct kernels *k, const struct data *d, int which) {
+  k->gemv((size_t)which, GEMV_K, d->in[0], GEMV_K, d->in[1], GEMV_COLS, d->out,
+          GEMV_COLS, GEMV_COLS, 0);
+}
+
+enum { TURNED = 128 };
+
+static void transpose(const struct kernels *k, const struct data *d,
+                      int which) {
   (void)which;
-  k->gemv(GEMV_K, d->in[0], d->in[1], GEMV_COLS, d->out, GEMV_COLS, 0);
+  k->transpose(d->out, TURNED, d->in[0], TURNED, TURNED, TURNED);
 }
 
 /* PACK columns of as many floats; panels are of another width on each table,
@@ -452,11 +476,16 @@ static void blend_bytes(const struct kernels *k, const struct data *d,
 
 const struct kernel_row kernel_rows[] = {
     {"gemm_tile 96x64x288", gemm_plain, 0, GEMM(GEMM_ROWS, GEMM_COLS, GEMM_K)},
+    {"gemm_tile_ahead", gemm_ahead, 0, GEMM(GEMM_ROWS, GEMM_COLS, GEMM_K)},
     {"gemm_tile transposed", gemm_transposed, 0,
      GEMM(GEMM_ROWS, GEMM_COLS, GEMM_K)},
     {"gemm_tile 3x3 of 3", gemm_patches, 3, GEMM(CONV_WIDTH, CONV_COLS, 27)},
     {"gemm_tile 3x3 of 32", gemm_patches, 32, GEMM(CONV_WIDTH, CONV_COLS, 288)},
-    {"gemv 512x512", gemv, 0, MOVES(GEMV_COLS, GEMV_K *GEMV_COLS)},
+    {"gemv 512x512", gemv, 1, MOVES(GEMV_COLS, (GEMV_K * GEMV_COLS))},
+    {"gemv 512x512, 4 rows", gemv, 4,
+     MOVES(4 * GEMV_COLS, (GEMV_K * GEMV_COLS))},
+    {"transpose 128x128", transpose, 0,
+     MOVES((TURNED * TURNED), (2 * TURNED * TURNED))},
     {"pack_columns 64x64", pack_columns, 0, MOVES(PACK, 2 * PACK * PACK)},
     {"add", add, 0, MOVES(N, 3 * N)},
     {"mul", mul, 0, MOVES(N, 3 * N)},
