@@ -3,7 +3,14 @@
 
 /* Rows and vectors of the tile, as many as there are registers for; in plain C,
  * where a fused multiply-add is a call, few. */
+#if defined(SANITIZED) && ISA_NUMBER > 1
+#define MR      3
+#define THIN_MR 4
+#define NV      2
 #if ISA_NUMBER == 3
+extern const struct kernels imgrec__kernels_avx2;
+#endif
+#elif ISA_NUMBER == 3
 #define MR      12
 #define THIN_MR 12 /* of a single vector */
 #define NV      2

@@ -43,10 +43,24 @@
 #include <emmintrin.h>
 #endif
 
+/* Sanitizers check each access, of which unrolled code has so many that
+ * compilers take minutes over it: there, loops stay loops. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||     \
+    __has_feature(memory_sanitizer) ||                                         \
+    __has_feature(undefined_behavior_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 /* For loops over an array that has to stay in registers: compilers at -O2
  * leave some of them as loops unless told. */
-#if defined(__clang__)
+#if defined(SANITIZED)
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
