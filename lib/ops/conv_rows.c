@@ -45,13 +45,17 @@ static size_t copy_floats(const struct rows *r, size_t strip) {
 }
 
 /* A kernel of one pixel sees no rows: all pixels of the batch are one long
- * row, cut anywhere. */
+ * row, cut anywhere: into pieces that stay in a cache, some for each worker
+ * where there are enough pixels. */
 static void flatten_pixels(struct rows *r) {
-  enum { PIXELS = 96 };
+  enum { MOST_PIXELS = 96, FEWEST_PIXELS = 24, PIECES_A_WORKER = 4 };
   size_t total = r->batch * r->height * r->width;
+  size_t wanted = PIECES_A_WORKER * (size_t)r->conv->context->threads;
+  size_t pieces = max_size(ceil_div(total, MOST_PIXELS),
+                           min_size(wanted, total / FEWEST_PIXELS));
   r->flat = 1;
   r->batch = 1;
-  r->width = r->in_width = min_size(PIXELS, total);
+  r->width = r->in_width = ceil_div(total, max_size(pieces, 1));
   r->height = ceil_div(total, r->width);
   r->last_width = total - (r->height - 1) * r->width;
 }
