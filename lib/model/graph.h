@@ -110,7 +110,8 @@ struct pass {
   struct layer_hook hook;
 };
 
-/* Value of `last`, which is computed with all that it needs. */
+/* Value of `last`, which is computed with all that it needs; not of a node
+ * within a chain, which has none. */
 const float *imgrec__pass_forward(const struct pass *p, int last);
 /* From the gradient at p's graph->logits, which the caller has written to
  * imgrec__pass_gradient(). */
