@@ -90,13 +90,14 @@ static size_t copy_stride(size_t k) { return round_up(k, LINE_FLOATS) + PAD; }
 /* lines x length of `a`, its first element at (row, col). */
 static void copy_a(const struct matrix *a, size_t row, size_t col, float *dst,
                    size_t lines, size_t length, size_t stride) {
-  const float *src = a->data + row * a->row_stride + col * a->col_stride;
   size_t from = a->col_stride == 1 ? a->row_stride : a->col_stride;
-  if (a->fill != NULL)
+  if (a->fill != NULL) {
     a->fill(a->source, row, lines, col, length, dst, stride);
-  else
-    for (size_t i = 0; i < lines; i++)
-      memcpy(dst + i * stride, src + i * from, length * sizeof *dst);
+    return;
+  }
+  const float *src = a->data + row * a->row_stride + col * a->col_stride;
+  for (size_t i = 0; i < lines; i++)
+    memcpy(dst + i * stride, src + i * from, length * sizeof *dst);
 }
 
 /* The block of `a`: in memory it is read where it lies, if it lies well; what

@@ -467,8 +467,9 @@ INLINE vi dot_right(const int8_t *b, int part) {
 }
 
 INLINE vi dot_left(const uint8_t *a) {
-  __m256 four = _mm256_broadcast_ss((const float *)(const void *)a);
-  return (vi)_mm512_cvtepu8_epi16(_mm256_castps_si256(four));
+  int32_t four;
+  memcpy(&four, a, sizeof four);
+  return (vi)_mm512_cvtepu8_epi16(_mm256_set1_epi32(four));
 }
 
 INLINE vi dot(vi acc, vi a, vi b) {
@@ -493,8 +494,9 @@ INLINE vi dot_right(const int8_t *b, int part) {
 }
 
 INLINE vi dot_left(const uint8_t *a) {
-  __m128 four = _mm_broadcast_ss((const float *)(const void *)a);
-  return (vi)_mm256_cvtepu8_epi16(_mm_castps_si128(four));
+  int32_t four;
+  memcpy(&four, a, sizeof four);
+  return (vi)_mm256_cvtepu8_epi16(_mm_set1_epi32(four));
 }
 
 INLINE vi dot(vi acc, vi a, vi b) {
