@@ -396,6 +396,37 @@ static void mask_lost(const struct kernels *k, const struct data *d,
   k->mask_lost(d->out, d->won, N);
 }
 
+/* The gradients of a 5 x 5 convolution of FEW channels by one filter, behind a
+ * max pooling. */
+enum { FEW = 8, WON_KERNEL = 5, WON = (SIDE - WON_KERNEL + 1) / 2 };
+enum { WON_K = WON_KERNEL * WON_KERNEL * FEW };
+
+static struct winners winners_of(const struct data *d) {
+  const struct winners w = {.d = d->in[1],
+                            .won = d->won,
+                            .windows = {WON, WON},
+                            .next = {WON, 1},
+                            .stride = {2 * SIDE * FEW, 2 * FEW},
+                            .tap = {SIDE * FEW, FEW},
+                            .rows = WON_KERNEL,
+                            .jump = SIDE * FEW,
+                            .run = WON_KERNEL * FEW};
+  return w;
+}
+
+static void winners_sum(const struct kernels *k, const struct data *d,
+                        int which) {
+  const struct winners w = winners_of(d);
+  k->winners_sum(d->out, d->in[0], &w, which);
+}
+
+static void winners_add(const struct kernels *k, const struct data *d,
+                        int which) {
+  const struct winners w = winners_of(d);
+  (void)which;
+  k->winners_add(d->out, d->in[0], &w);
+}
+
 /* ---- Winograd ----------------------------------------------------------- */
 
 /* The tiles of an image, and the weights from CHANNELS to as many. */
@@ -531,6 +562,9 @@ const struct kernel_row kernel_rows[] = {
     {"fetch_row", fetch_row, 0, MOVES(IMAGE, 2 * IMAGE)},
     {"fetch_row behind pool", fetch_row, 1, MOVES(IMAGE, IMAGE * 21 / 16)},
     {"mask_lost", mask_lost, 0, MOVES(N, N * 9 / 4)},
+    {"winners_sum 5x5 of 8", winners_sum, 0, WON_K, 2.0 * WON *WON *WON_K, 0},
+    {"winners_add 5x5 of 8", winners_add, 0, SIDE *SIDE *FEW,
+     2.0 * WON *WON *WON_K, 0},
     {"winograd image", winograd_image, 0,
      MOVES(POINTS *TILE_STEP, 2 * POINTS * TILE_STEP)},
     {"winograd image, pooled", winograd_image, 1,

@@ -37,7 +37,7 @@ const char *imgrec_version_string(void) {
       IMGREC_VERSION_PATCH);
 }
 
-int imgrec_arithmetic_version(void) { return 2; }
+int imgrec_arithmetic_version(void) { return 3; }
 
 static int is_status(int status) {
   return status <= 0 && status > -STATUS_COUNT;

@@ -10,6 +10,8 @@
 
 #include "epilogue_tmpl.c"
 
+#include "winners_tmpl.c"
+
 #include "winograd_tmpl.c"
 
 #include "eltwise_tmpl.c"
@@ -42,6 +44,8 @@ const struct kernels TABLE = {
     .finish_pool = finish_pool,
     .fetch_row = fetch_row,
     .mask_lost = mask_lost,
+    .winners_sum = winners_sum,
+    .winners_add = winners_add,
     .winograd_image = winograd_image,
     .winograd_gradient = winograd_gradient,
     .winograd_weight = winograd_weight,

@@ -75,6 +75,19 @@ struct output {
   struct epilogue epilogue;
 };
 
+/* The gradient d of one filter behind a 2 x 2 max pooling, windows[0] below
+ * each other by windows[1] beside: d and won, which of a window's taps it goes
+ * to, lie next[] apart; the patches of x, of `rows` rows of `run` floats `jump`
+ * apart, lie stride[] floats apart from window to window and tap[] from tap to
+ * tap. */
+struct winners {
+  const float *d;
+  const uint8_t *won;
+  size_t windows[2], next[2], stride[2];
+  ptrdiff_t tap[2];
+  size_t rows, jump, run;
+};
+
 /* Fraction bits of a weight of blend_bytes: sums of weights of one, times 255,
  * stay below 2^31. */
 #define BLEND_BITS 22
@@ -129,6 +142,12 @@ struct kernels {
   /* n pixels of row y of s from column x on, zeros where it has none. */
   void (*fetch_row)(float *dst, const struct plane *s, ptrdiff_t y, ptrdiff_t x,
                     size_t n);
+  /* sum (rows x run) (+)= d times the winner's patch of x, window by window. */
+  void (*winners_sum)(float *sum, const float *x, const struct winners *w,
+                      int accumulate);
+  /* x's patch of the winner += d times weights (rows x run), likewise; run,
+   * stride and tap are multiples of 8. */
+  void (*winners_add)(float *x, const float *weights, const struct winners *w);
   /* dy = 0 where `won` says that a ReLU let nothing through. */
   void (*mask_lost)(float *dy, const uint8_t *won, size_t n);
 

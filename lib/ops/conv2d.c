@@ -8,7 +8,7 @@
  * Three ways to compute it and its gradient by the weights, chosen by the shape
  * of one image: conv_winograd.c, conv_rows.c, conv_patches.c.  The gradient by
  * the input is a convolution of dy with the weights turned round, or else
- * conv_scatter.c.
+ * conv_scatter.c; behind a max pooling both may be conv_winners.c.
  * At inference a batch norm, and always ReLU and a 2 x 2 max pooling that
  * follow, are done along. */
 #include "op.h"
@@ -17,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-enum way { WAY_WINOGRAD, WAY_ROWS, WAY_PATCHES };
+enum way { WAY_WINOGRAD, WAY_WINNERS, WAY_ROWS, WAY_PATCHES };
 
 /* The sizes alone. */
 static struct conv conv_of(const struct node *n, size_t batch) {
@@ -42,9 +42,12 @@ static enum way way_of(const struct conv *c) {
   return imgrec__rows_fits(c) ? WAY_ROWS : WAY_PATCHES;
 }
 
-static enum way gradient_way(const struct conv *c) {
+/* pooled: dy lies behind a max pooling. */
+static enum way gradient_way(const struct conv *c, int pooled) {
   if (imgrec__winograd_gradient_fits(c))
     return WAY_WINOGRAD;
+  if (pooled && imgrec__winners_fits(c))
+    return WAY_WINNERS;
   return imgrec__rows_gradient_fits(c) ? WAY_ROWS : WAY_PATCHES;
 }
 
@@ -84,8 +87,9 @@ static unsigned conv_takes(const struct node *n, int training) {
     return 0;
   c.out.pool = 1;
   /* its gradient is read as it lies behind the pooling */
-  if (imgrec__rows_fits(&c) && (!training || (gradient_way(&c) != WAY_PATCHES &&
-                                              imgrec__scatter_fits(&c))))
+  if (imgrec__rows_fits(&c) &&
+      (!training ||
+       (gradient_way(&c, 1) != WAY_PATCHES && imgrec__scatter_fits(&c))))
     takes |= OP_TAKES_POOL;
   return takes;
 }
@@ -212,14 +216,23 @@ static struct conv turned_conv(const struct node *n, size_t batch) {
   return c;
 }
 
-/* Whether that is quicker than the taps one by one: not with a stride, and not
- * where padding makes up much of dx, unless by Winograd. */
-static int can_turn(const struct node *n) {
-  const struct conv c = turned_conv(n, 1);
+/* By the input: a convolution of dy with the weights turned round where that
+ * is Winograd's; else only what won, behind a pooling; else again the turned
+ * one, but not with a stride, nor where padding makes up much of dx; else tap
+ * by tap. */
+enum input_way { INPUT_TURNED, INPUT_WINNERS, INPUT_SCATTER };
+
+static enum input_way input_way(const struct node *n, int pooled) {
+  const struct conv c = conv_of(n, 1), turned = turned_conv(n, 1);
   size_t in = shape_pixels(&n->in[0]), out = shape_pixels(&n->out);
-  if (n->stride[0] * n->stride[1] != 1 || way_of(&c) == WAY_PATCHES)
-    return 0;
-  return way_of(&c) == WAY_WINOGRAD || 4 * in <= 5 * out || n->out.c < 16;
+  int stride = n->stride[0] * n->stride[1] != 1;
+  if (!stride && way_of(&turned) == WAY_WINOGRAD)
+    return INPUT_TURNED;
+  if (pooled && imgrec__winners_input_fits(&c))
+    return INPUT_WINNERS;
+  if (stride || way_of(&turned) == WAY_PATCHES)
+    return INPUT_SCATTER;
+  return 4 * in <= 5 * out || n->out.c < 16 ? INPUT_TURNED : INPUT_SCATTER;
 }
 
 struct turn {
@@ -243,21 +256,21 @@ static void turn_range(const void *arg, size_t begin, size_t end) {
   }
 }
 
-static size_t input_gradient_scratch(const struct node *n, size_t batch) {
+static size_t input_gradient_scratch(const struct node *n, size_t batch,
+                                     int pooled) {
   const struct conv c = conv_of(n, batch), turned = turned_conv(n, batch);
-  if (!can_turn(n))
+  switch (input_way(n, pooled)) {
+  case INPUT_TURNED:
+    return n->params[0].count + prepared_weights(&turned);
+  case INPUT_WINNERS:
+    return imgrec__winners_prepared(&c);
+  default:
     return imgrec__scatter_prepared(&c);
-  return n->params[0].count + prepared_weights(&turned);
+  }
 }
 
-static void input_gradient(const struct run *r, const struct plane *dy) {
+static void turned_gradient(const struct run *r, const struct plane *dy) {
   const struct node *n = r->node;
-  if (!can_turn(n)) {
-    struct conv c = conv_of(n, r->batch);
-    c.context = r->context;
-    imgrec__scatter_gradient(&c, dy, n->params[0].data, r->dx[0], r->scratch);
-    return;
-  }
   struct conv c = turned_conv(n, r->batch);
   const struct turn t = {&c, n->params[0].data, r->scratch};
   float *prepared = r->scratch + n->params[0].count;
@@ -276,6 +289,22 @@ static void input_gradient(const struct run *r, const struct plane *dy) {
     imgrec__rows_forward(&c);
 }
 
+static void input_gradient(const struct run *r, const struct plane *dy) {
+  const float *w = r->node->params[0].data;
+  struct conv c = conv_of(r->node, r->batch);
+  c.context = r->context;
+  switch (input_way(r->node, dy->won != NULL)) {
+  case INPUT_TURNED:
+    turned_gradient(r, dy);
+    break;
+  case INPUT_WINNERS:
+    imgrec__winners_input_gradient(&c, dy, w, r->dx[0], r->scratch);
+    break;
+  default:
+    imgrec__scatter_gradient(&c, dy, w, r->dx[0], r->scratch);
+  }
+}
+
 /* ---- Backward ------------------------------------------------------------ */
 
 static void weight_gradient(const struct run *r, const struct plane *dy) {
@@ -284,9 +313,12 @@ static void weight_gradient(const struct run *r, const struct plane *dy) {
                                   r->accumulate};
   c.context = r->context;
   c.x.x = r->x[0];
-  switch (gradient_way(&c)) {
+  switch (gradient_way(&c, dy->won != NULL)) {
   case WAY_WINOGRAD:
     imgrec__winograd_gradient(&g);
+    break;
+  case WAY_WINNERS:
+    imgrec__winners_gradient(&g);
     break;
   case WAY_ROWS:
     imgrec__rows_gradient(&g);
@@ -296,10 +328,12 @@ static void weight_gradient(const struct run *r, const struct plane *dy) {
   }
 }
 
-static size_t weight_gradient_scratch(const struct conv *c) {
-  switch (gradient_way(c)) {
+static size_t weight_gradient_scratch(const struct conv *c, int pooled) {
+  switch (gradient_way(c, pooled)) {
   case WAY_WINOGRAD:
     return imgrec__winograd_gradient_scratch(c);
+  case WAY_WINNERS:
+    return imgrec__winners_gradient_scratch(c);
   case WAY_ROWS:
     return imgrec__rows_gradient_scratch(c);
   default:
@@ -311,10 +345,13 @@ static size_t conv_scratch(const struct node *n, size_t batch, int training) {
   if (!training)
     return 0;
   const struct conv c = conv_of(n, batch);
-  size_t bias =
+  size_t size =
       imgrec__bias_scratch(batch * shape_pixels(&n->out), c.out.channels);
-  return max_size(max_size(weight_gradient_scratch(&c), bias),
-                  input_gradient_scratch(n, batch));
+  for (int pooled = 0; pooled < 2; pooled++) {
+    size = max_size(size, weight_gradient_scratch(&c, pooled));
+    size = max_size(size, input_gradient_scratch(n, batch, pooled));
+  }
+  return size;
 }
 
 /* dy is first made that of the sums, still pooled where they are. */

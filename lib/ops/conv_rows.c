@@ -138,31 +138,11 @@ static const float *image_of(const struct plane *p, size_t image) {
   return p->x + image * p->height * p->width * p->channels;
 }
 
-/* n pixels of a plain row from column x on, zeros where there are none. */
-static void copy_row(float *dst, const struct plane *p, ptrdiff_t y,
-                     ptrdiff_t x, size_t n) {
-  size_t c = p->channels, before = x < 0 ? min_size((size_t)-x, n) : 0;
-  size_t from = x < 0 ? 0 : (size_t)x;
-  size_t inside = 0;
-  if (y >= 0 && (size_t)y < p->height && from < p->width)
-    inside = min_size(n - before, p->width - from);
-  memset(dst, 0, before * c * sizeof *dst);
-  if (inside > 0)
-    memcpy(dst + before * c, p->x + ((size_t)y * p->width + from) * c,
-           inside * c * sizeof *dst);
-  memset(dst + (before + inside) * c, 0,
-         (n - before - inside) * c * sizeof *dst);
-}
-
 static void copy_strip(float *dst, const struct rows *r, const struct plane *p,
                        ptrdiff_t y, size_t count) {
-  for (size_t i = 0; i < count; i++, dst += r->in_width * p->channels) {
-    ptrdiff_t row = y + (ptrdiff_t)i, x = -(ptrdiff_t)r->conv->pad[1];
-    if (p->won != NULL)
-      r->kernels->fetch_row(dst, p, row, x, r->in_width);
-    else
-      copy_row(dst, p, row, x, r->in_width);
-  }
+  for (size_t i = 0; i < count; i++, dst += r->in_width * p->channels)
+    imgrec__copy_row(r->kernels, dst, p, y + (ptrdiff_t)i,
+                     -(ptrdiff_t)r->conv->pad[1], r->in_width);
 }
 
 /* What lies under output rows [row, row + n) of an image: its first patch, and

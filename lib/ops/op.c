@@ -93,6 +93,26 @@ struct plane imgrec__plane_of(const struct plane *first, size_t image) {
   return p;
 }
 
+void imgrec__copy_row(const struct kernels *k, float *dst,
+                      const struct plane *p, ptrdiff_t y, ptrdiff_t x,
+                      size_t n) {
+  if (p->won != NULL) {
+    k->fetch_row(dst, p, y, x, n);
+    return;
+  }
+  size_t c = p->channels, before = x < 0 ? min_size((size_t)-x, n) : 0;
+  size_t from = x < 0 ? 0 : (size_t)x;
+  size_t inside = 0;
+  if (y >= 0 && (size_t)y < p->height && from < p->width)
+    inside = min_size(n - before, p->width - from);
+  memset(dst, 0, before * c * sizeof *dst);
+  if (inside > 0)
+    memcpy(dst + before * c, p->x + ((size_t)y * p->width + from) * c,
+           inside * c * sizeof *dst);
+  memset(dst + (before + inside) * c, 0,
+         (n - before - inside) * c * sizeof *dst);
+}
+
 struct range {
   imgrec__range_fn fn;
   const void *arg;

@@ -220,6 +220,11 @@ struct conv_gradient {
 /* The plane of image number `image`, the first being `first`. */
 struct plane imgrec__plane_of(const struct plane *first, size_t image);
 
+/* n pixels of row y of a plane from column x on, zeros where it has none. */
+void imgrec__copy_row(const struct kernels *k, float *dst,
+                      const struct plane *p, ptrdiff_t y, ptrdiff_t x,
+                      size_t n);
+
 /* conv_rows.c: rows of pixels times panels, for any convolution. */
 int imgrec__rows_fits(const struct conv *c);
 size_t imgrec__rows_prepared(const struct conv *c);
@@ -244,6 +249,16 @@ int imgrec__scatter_fits(const struct conv *c);
 size_t imgrec__scatter_prepared(const struct conv *c);
 void imgrec__scatter_gradient(const struct conv *c, const struct plane *dy,
                               const float *w, float *dx, float *prepared);
+
+/* conv_winners.c: both gradients behind a 2 x 2 max pooling. */
+int imgrec__winners_fits(const struct conv *c);
+size_t imgrec__winners_gradient_scratch(const struct conv *c);
+void imgrec__winners_gradient(const struct conv_gradient *g);
+int imgrec__winners_input_fits(const struct conv *c);
+size_t imgrec__winners_prepared(const struct conv *c);
+void imgrec__winners_input_gradient(const struct conv *c,
+                                    const struct plane *dy, const float *w,
+                                    float *dx, float *prepared);
 
 /* conv_patches.c: anything, slowly; without an epilogue but for a bias, and
  * from a dy that is plain. */
