@@ -364,6 +364,18 @@ static void finish_rows(const struct kernels *k, const struct data *d,
   k->finish_rows(d->out, CHANNELS, &e, ROWS, CHANNELS);
 }
 
+/* The product of few terms, too. */
+static void gemm_finished(const struct kernels *k, const struct data *d,
+                          int which) {
+  size_t depth = (size_t)which, nr = (size_t)k->nr;
+  const struct left a = {d->in[0], depth, 1, depth, {1, 1}, {0, 0}};
+  for (size_t j = 0; j < GEMM_COLS; j += nr) {
+    const struct epilogue e = {d->in[2] + j, d->in[3] + j, 0, 1};
+    k->gemm_tile_finished(&a, d->in[1] + j, GEMM_COLS, d->out + j, GEMM_COLS,
+                          GEMM_ROWS, nr, &e);
+  }
+}
+
 /* The taps that won lie behind y. */
 static void finish_pool(const struct kernels *k, const struct data *d,
                         int which) {
@@ -398,33 +410,18 @@ static void mask_lost(const struct kernels *k, const struct data *d,
 
 /* The gradients of a 5 x 5 convolution of FEW channels by one filter, behind a
  * max pooling. */
-enum { FEW = 8, WON_KERNEL = 5, WON = (SIDE - WON_KERNEL + 1) / 2 };
-enum { WON_K = WON_KERNEL * WON_KERNEL * FEW };
+enum { FEW = 8, WON = (SIDE - 4) / 2, WON_K = 5 * 5 * FEW };
 
-static struct winners winners_of(const struct data *d) {
-  const struct winners w = {.d = d->in[1],
-                            .won = d->won,
-                            .windows = {WON, WON},
-                            .next = {WON, 1},
-                            .stride = {2 * SIDE * FEW, 2 * FEW},
-                            .tap = {SIDE * FEW, FEW},
-                            .rows = WON_KERNEL,
-                            .jump = SIDE * FEW,
-                            .run = WON_KERNEL * FEW};
-  return w;
-}
-
-static void winners_sum(const struct kernels *k, const struct data *d,
-                        int which) {
-  const struct winners w = winners_of(d);
-  k->winners_sum(d->out, d->in[0], &w, which);
-}
-
-static void winners_add(const struct kernels *k, const struct data *d,
-                        int which) {
-  const struct winners w = winners_of(d);
-  (void)which;
-  k->winners_add(d->out, d->in[0], &w);
+/* `which`: by the input. */
+static void winners(const struct kernels *k, const struct data *d, int which) {
+  const size_t row = SIDE * FEW;
+  const struct winners w = {
+      d->in[1],   d->won, {WON, WON}, {WON, 1}, {2 * row, 2 * FEW},
+      {row, FEW}, 5,      row,        5 * FEW};
+  if (which)
+    k->winners_add(d->out, d->in[0], &w);
+  else
+    k->winners_sum(d->out, d->in[0], &w, 0);
 }
 
 /* ---- Winograd ----------------------------------------------------------- */
@@ -508,6 +505,8 @@ static void blend_bytes(const struct kernels *k, const struct data *d,
 const struct kernel_row kernel_rows[] = {
     {"gemm_tile 96x64x288", gemm_plain, 0, GEMM(GEMM_ROWS, GEMM_COLS, GEMM_K)},
     {"gemm_tile_ahead", gemm_ahead, 0, GEMM(GEMM_ROWS, GEMM_COLS, GEMM_K)},
+    {"gemm_tile finished of 24", gemm_finished, 24,
+     GEMM(GEMM_ROWS, GEMM_COLS, 24)},
     {"gemm_tile transposed", gemm_transposed, 0,
      GEMM(GEMM_ROWS, GEMM_COLS, GEMM_K)},
     {"gemm_tile 3x3 of 3", gemm_patches, 3, GEMM(CONV_WIDTH, CONV_COLS, 27)},
@@ -562,9 +561,9 @@ const struct kernel_row kernel_rows[] = {
     {"fetch_row", fetch_row, 0, MOVES(IMAGE, 2 * IMAGE)},
     {"fetch_row behind pool", fetch_row, 1, MOVES(IMAGE, IMAGE * 21 / 16)},
     {"mask_lost", mask_lost, 0, MOVES(N, N * 9 / 4)},
-    {"winners_sum 5x5 of 8", winners_sum, 0, WON_K, 2.0 * WON *WON *WON_K, 0},
-    {"winners_add 5x5 of 8", winners_add, 0, SIDE *SIDE *FEW,
-     2.0 * WON *WON *WON_K, 0},
+    {"winners_sum 5x5 of 8", winners, 0, WON_K, 2.0 * WON *WON *WON_K, 0},
+    {"winners_add 5x5 of 8", winners, 1, SIDE *SIDE *FEW, 2.0 * WON *WON *WON_K,
+     0},
     {"winograd image", winograd_image, 0,
      MOVES(POINTS *TILE_STEP, 2 * POINTS * TILE_STEP)},
     {"winograd image, pooled", winograd_image, 1,

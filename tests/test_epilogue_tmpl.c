@@ -29,6 +29,30 @@ static void check_rows(const struct kernels *k) {
   free(want);
 }
 
+/* The sums of a product, then their rows: the same in one. */
+static void check_product(const struct kernels *k) {
+  size_t rows = 1 + below(40), cols = 1 + below((size_t)k->nr);
+  size_t depth = 1 + below(30), ldc = cols + below(5), words = rows * ldc;
+  enum values v = some_values();
+  const struct epilogue e = some_epilogue(cols, v);
+  float *a = numbers(rows * depth, v), *b = numbers(depth * cols, v);
+  const struct left left = {a, depth, 1, depth, {1, 1}, {0, 0}};
+  uint32_t *got = guarded(words), *want = guarded(words);
+  k->gemm_tile(&left, b, cols, (float *)want, ldc, rows, cols, 0);
+  k->finish_rows((float *)want, ldc, &e, rows, cols);
+  k->gemm_tile_finished(&left, b, cols, (float *)got, ldc, rows, cols, &e);
+  const struct call call = {.name = "gemm_tile_finished",
+                            .rows = rows,
+                            .c = cols,
+                            .words = words + GUARD};
+  assert_same(&call, k->name, want, got);
+  free_epilogue(&e);
+  free(a);
+  free(b);
+  free(got);
+  free(want);
+}
+
 struct pool_case {
   size_t width, c, row, pixel; /* width: of the pooled row */
   struct epilogue e;
@@ -179,6 +203,11 @@ static void test_epilogue_tmpl__rows(void **state) {
   on_each_table(check_rows);
 }
 
+static void test_epilogue_tmpl__product(void **state) {
+  (void)state;
+  on_each_table(check_product);
+}
+
 static void test_epilogue_tmpl__pool(void **state) {
   (void)state;
   on_each_table(check_pool);
@@ -197,6 +226,7 @@ static void test_epilogue_tmpl__mask(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_epilogue_tmpl__rows),
+      cmocka_unit_test(test_epilogue_tmpl__product),
       cmocka_unit_test(test_epilogue_tmpl__pool),
       cmocka_unit_test(test_epilogue_tmpl__fetch),
       cmocka_unit_test(test_epilogue_tmpl__mask),

@@ -67,6 +67,57 @@ static void finish_rows(float *y, size_t row, const struct epilogue *e,
   }
 }
 
+INLINE void store_finished(vf acc[THIN_MR][NV], float *c, size_t ldc,
+                           const struct epilogue *e, const int rows,
+                           const int vectors, const enum clamp clamp) {
+  UNROLL
+  for (int j = 0; j < vectors; j++) {
+    const struct finish f = finish_of(e, (size_t)j * VF, VF);
+    UNROLL
+    for (int i = 0; i < rows; i++)
+      store(c + (size_t)i * ldc + j * VF, finish(&f, acc[i][j], clamp));
+  }
+}
+
+/* A whole tile, finished in its registers. */
+INLINE void tile_finished(const struct left *a, const float *from,
+                          const float *b, size_t ldb, float *c, size_t ldc,
+                          const struct epilogue *e, const int rows,
+                          const int vectors) {
+  vf acc[THIN_MR][NV];
+  tile_load(acc, c, ldc, VF, 0, rows, vectors, 0);
+  tile_sum(acc, a, from, b, ldb, VF, NULL, rows, vectors, 0);
+  switch (clamp_of(e)) {
+  case CLAMP_RELU:
+    store_finished(acc, c, ldc, e, rows, vectors, CLAMP_RELU);
+    break;
+  case CLAMP_RELU6:
+    store_finished(acc, c, ldc, e, rows, vectors, CLAMP_RELU6);
+    break;
+  default:
+    store_finished(acc, c, ldc, e, rows, vectors, CLAMP_NONE);
+  }
+}
+
+/* What whole tiles leave is of two nearly equal heights. */
+static void gemm_tile_finished(const struct left *a, const float *b, size_t ldb,
+                               float *c, size_t ldc, size_t rows, size_t cols,
+                               const struct epilogue *e) {
+  const size_t most = cols == VF ? THIN_MR : MR;
+  struct left rest = *a;
+  while ((cols == NR || cols == VF) && (rows == most || rows >= 2 * most)) {
+    if (cols == VF)
+      tile_finished(a, rest.data, b, ldb, c, ldc, e, THIN_MR, 1);
+    else
+      tile_finished(a, rest.data, b, ldb, c, ldc, e, MR, NV);
+    rest.data += most * a->row;
+    c += most * ldc;
+    rows -= most;
+  }
+  gemm_tile(&rest, b, ldb, c, ldc, rows, cols, 0);
+  finish_rows(c, ldc, e, rows, cols);
+}
+
 /* The greatest of a 2 x 2 window and, in `won`, which it is, or LOST where ReLU
  * let nothing through.  Tap by tap, as max_pool does it: the first of equals
  * wins, a NaN only as the first tap. */

@@ -106,12 +106,11 @@ INLINE const float *tile_run(vf acc[THIN_MR][NV], size_t k, const float *a,
   return b;
 }
 
-INLINE void tile_of(const struct left *a, const float *from, const float *b,
-                    size_t ldb, float *c, size_t ldc, size_t last,
-                    int accumulate, struct ahead *fetch, const int rows,
-                    const int vectors, const int part) {
-  vf acc[THIN_MR][NV];
-  tile_load(acc, c, ldc, last, accumulate, rows, vectors, part);
+/* All runs of a, from this row on, onto acc. */
+INLINE void tile_sum(vf acc[THIN_MR][NV], const struct left *a,
+                     const float *from, const float *b, size_t ldb, size_t last,
+                     struct ahead *fetch, const int rows, const int vectors,
+                     const int part) {
   for (size_t y = 0; y < a->runs[0]; y++)
     for (size_t x = 0; x < a->runs[1]; x++) {
       const float *run =
@@ -123,6 +122,15 @@ INLINE void tile_of(const struct left *a, const float *from, const float *b,
         b = tile_run(acc, a->k, run, a->row, 1, b, ldb, last, fetch, rows,
                      vectors, part);
     }
+}
+
+INLINE void tile_of(const struct left *a, const float *from, const float *b,
+                    size_t ldb, float *c, size_t ldc, size_t last,
+                    int accumulate, struct ahead *fetch, const int rows,
+                    const int vectors, const int part) {
+  vf acc[THIN_MR][NV];
+  tile_load(acc, c, ldc, last, accumulate, rows, vectors, part);
+  tile_sum(acc, a, from, b, ldb, last, fetch, rows, vectors, part);
   tile_store(acc, c, ldc, last, rows, vectors, part);
 }
 
@@ -205,8 +213,14 @@ static void gemm_tile(const struct left *a, const float *b, size_t ldb,
                       float *c, size_t ldc, size_t rows, size_t cols,
                       int accumulate) {
 #if ISA_NUMBER == 3
-  if (cols <= VF / 2) { /* which fills the narrower vectors, two a cycle */
-    imgrec__kernels_avx2.gemm_tile(a, b, ldb, c, ldc, rows, cols, accumulate);
+  /* What fills the narrower vectors, of which two make a cycle. */
+  size_t whole = cols > VF ? VF : 0;
+  if (cols - whole <= VF / 2) {
+    if (whole)
+      imgrec__kernels_avx2.gemm_tile(a, b, ldb, c, ldc, rows, whole,
+                                     accumulate);
+    imgrec__kernels_avx2.gemm_tile(a, b + whole, ldb, c + whole, ldc, rows,
+                                   cols - whole, accumulate);
     return;
   }
 #endif

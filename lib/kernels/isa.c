@@ -40,6 +40,7 @@ const struct kernels TABLE = {
     .gemm_tile = gemm_tile,
     .gemm_tile_ahead = gemm_tile_ahead,
     .gemv = gemv,
+    .gemm_tile_finished = gemm_tile_finished,
     .finish_rows = finish_rows,
     .finish_pool = finish_pool,
     .fetch_row = fetch_row,

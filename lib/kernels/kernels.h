@@ -130,6 +130,10 @@ struct kernels {
                const float *b, size_t ldb, float *c, size_t ldc, size_t cols,
                int accumulate);
 
+  /* c[i][j] = what the epilogue makes of the sums of gemm_tile. */
+  void (*gemm_tile_finished)(const struct left *a, const float *b, size_t ldb,
+                             float *c, size_t ldc, size_t rows, size_t cols,
+                             const struct epilogue *e);
   /* y = what the epilogue makes of it: rows of c floats, `row` apart. */
   void (*finish_rows)(float *y, size_t row, const struct epilogue *e,
                       size_t rows, size_t c);

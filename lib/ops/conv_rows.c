@@ -182,8 +182,10 @@ struct panel {
   size_t ldc, step; /* floats from pixel to pixel, row to row */
 };
 
+/* The sums of a panel, finished by e unless it is NULL. */
 static void multiply_panel(const struct rows *r, const struct panel *p,
-                           const float *x, size_t step) {
+                           const struct epilogue *e, const float *x,
+                           size_t step) {
   const struct conv *c = r->conv;
   size_t pixel = c->x.channels;
   struct left a = {NULL,
@@ -193,10 +195,15 @@ static void multiply_panel(const struct rows *r, const struct panel *p,
                    {r->taps[0], r->taps[1]},
                    {(ptrdiff_t)(step * (size_t)c->dilation[0]),
                     (ptrdiff_t)(pixel * (size_t)c->dilation[1])}};
+  size_t nr = (size_t)r->kernels->nr;
   for (size_t i = 0; i < p->rows; i++) {
+    float *y = p->y + i * p->step;
     a.data = x + i * (size_t)c->stride[0] * step;
-    r->kernels->gemm_tile(&a, p->w, (size_t)r->kernels->nr, p->y + i * p->step,
-                          p->ldc, p->width, p->cols, 0);
+    if (e)
+      r->kernels->gemm_tile_finished(&a, p->w, nr, y, p->ldc, p->width, p->cols,
+                                     e);
+    else
+      r->kernels->gemm_tile(&a, p->w, nr, y, p->ldc, p->width, p->cols, 0);
   }
 }
 
@@ -209,23 +216,27 @@ static struct epilogue epilogue_at(const struct epilogue *e, size_t o) {
   return at;
 }
 
-static void finish_panel(const struct rows *r, const struct panel *p) {
+static void pool_panel(const struct rows *r, const struct panel *p,
+                       const struct epilogue *e) {
   const struct output *out = &r->conv->out;
-  const struct epilogue e = epilogue_at(&out->epilogue, p->o);
-  if (!out->pool) {
-    if (e.scale != NULL || e.shift != NULL || e.relu || e.relu6)
-      r->kernels->finish_rows(p->y, p->ldc, &e,
-                              (p->rows - 1) * r->width + p->width, p->cols);
-    return;
-  }
   size_t height = out->height / 2, width = out->width / 2;
   for (size_t i = 0; i + 2 <= p->rows; i += 2) {
     size_t row = p->image * height + (p->row + i) / 2;
     size_t at = row * width * out->channels + p->o;
     r->kernels->finish_pool(out->y + at, out->won ? out->won + at : NULL,
-                            out->channels, p->y + i * p->step, p->step, &e,
+                            out->channels, p->y + i * p->step, p->step, e,
                             width, p->cols);
   }
+}
+
+static void panel_forward(const struct rows *r, const struct panel *p,
+                          const float *x, size_t step) {
+  const struct output *out = &r->conv->out;
+  const struct epilogue e = epilogue_at(&out->epilogue, p->o);
+  int plain = !e.scale && !e.shift && !e.relu && !e.relu6;
+  multiply_panel(r, p, out->pool || plain ? NULL : &e, x, step);
+  if (out->pool)
+    pool_panel(r, p, &e);
 }
 
 /* Where a panel's outputs go. */
@@ -258,8 +269,7 @@ static void strip_forward(const struct forward *f, size_t strip, size_t split,
     p.cols = min_size(nr, r->og - j);
     p.w = r->conv->w + i * r->k * nr;
     place_panel(r, &p, buffer + copy_floats(r, r->strip));
-    multiply_panel(r, &p, x + group * r->cg, step);
-    finish_panel(r, &p);
+    panel_forward(r, &p, x + group * r->cg, step);
   }
 }
 
