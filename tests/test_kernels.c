@@ -198,6 +198,77 @@ static void run_sgd(const struct kernels *k, const struct call *c, float *out) {
   k->sgd(out, out + c->n, c->in[0], c->n, 0.5f, 0.01f, 0.9f);
 }
 
+static const struct adam_step adam_step = {0.5f,  0.01f, 0.1f,  0.001f,
+                                           1e-7f, 0.25f, 0.125f};
+
+static void run_adam_decay(const struct kernels *k, const struct call *c,
+                           float *out) {
+  k->adam_decay(out, out + c->n, out + 2 * c->n, c->in[0], c->n, &adam_step);
+}
+
+static void run_sgd_decay(const struct kernels *k, const struct call *c,
+                          float *out) {
+  const struct sgd_step s = {0.5f, 0.01f, 0.9f, 0.25f, c->which};
+  k->sgd_decay(out, out + c->n, c->in[0], c->n, &s);
+}
+
+static void run_approach(const struct kernels *k, const struct call *c,
+                         float *out) {
+  k->approach(out, c->in[0], 0.25f, c->n);
+}
+
+/* With the step above: g' = g / 2 + w / 4, w less by an eighth. */
+static void check_adam_decay(const struct call *c, const float *out) {
+  for (size_t i = 0; i < c->n; i++) {
+    double w = c->start[i], g = 0.5 * (double)c->in[0][i] + 0.25 * w;
+    double m = c->start[c->n + i], v = c->start[2 * c->n + i];
+    m += (g - m) * (double)0.1f;
+    v += (g * g - v) * (double)0.001f;
+    w = w * 0.875 - m * (double)0.01f / (sqrt(v) + (double)1e-7f);
+    assert_near(c, i, out[i], w, 1e-5 * (1.0 + fabs(w)));
+    assert_near(c, i, out[c->n + i], m, 1e-6);
+    assert_near(c, i, out[2 * c->n + i], v, 1e-5);
+  }
+}
+
+static void check_sgd_decay(const struct call *c, const float *out) {
+  for (size_t i = 0; i < c->n; i++) {
+    double w = c->start[i], g = 0.5 * (double)c->in[0][i] + 0.25 * w;
+    double step = (double)0.01f * g;
+    double m = (double)0.9f * (double)c->start[c->n + i] - step;
+    w += c->which ? (double)0.9f * m - step : m;
+    assert_near(c, i, out[c->n + i], m, 1e-6);
+    assert_near(c, i, out[i], w, 2e-6);
+  }
+}
+
+static void check_approach(const struct call *c, const float *out) {
+  for (size_t i = 0; i < c->n; i++)
+    assert_true(out[i] == fmaf(c->in[0][i] - c->start[i], 0.25f, c->start[i]));
+}
+
+static void check_decays(struct call *c, enum values v) {
+  static const struct {
+    const char *name;
+    call_fn run;
+    void (*check)(const struct call *c, const float *out);
+    size_t arrays;
+    int which;
+  } all[] = {{"adam_decay", run_adam_decay, check_adam_decay, 3, 0},
+             {"sgd_decay", run_sgd_decay, check_sgd_decay, 2, 0},
+             {"nesterov", run_sgd_decay, check_sgd_decay, 2, 1},
+             {"approach", run_approach, check_approach, 1, 0}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    c->name = all[i].name;
+    c->words = all[i].arrays * c->n;
+    c->which = all[i].which;
+    float *out = on_all_tables(c, all[i].run);
+    if (v == PLAIN)
+      all[i].check(c, out);
+    free(out);
+  }
+}
+
 static void check_adam(const struct call *c, const float *out) {
   for (size_t i = 0; i < c->n; i++) {
     double g = 0.5 * (double)c->in[0][i], w = c->start[i];
@@ -240,6 +311,7 @@ static void test_kernels__updates(void **state) {
     if (v == PLAIN)
       check_sgd(&c, out);
     free(out);
+    check_decays(&c, v);
     free(g);
     free(start);
   }
@@ -254,6 +326,14 @@ static void test_kernels__moments_fade_to_zero(void **state) {
   assert_true(m == 0.0f && v == 0.0f);
   m = FLT_MIN;
   table(IMGREC_ISA_SCALAR)->sgd(&w, &m, &g, 1, 1.0f, 1e-3f, 0.9f);
+  assert_true(m == 0.0f);
+  const struct adam_step adam = {1.0f, 1e-3f, 0.1f, 1e-3f, 1e-7f, 0.0f, 0.1f};
+  const struct sgd_step sgd = {1.0f, 1e-3f, 0.9f, 0.0f, 1};
+  m = v = FLT_MIN;
+  table(IMGREC_ISA_SCALAR)->adam_decay(&w, &m, &v, &g, 1, &adam);
+  assert_true(m == 0.0f && v == 0.0f);
+  m = FLT_MIN;
+  table(IMGREC_ISA_SCALAR)->sgd_decay(&w, &m, &g, 1, &sgd);
   assert_true(m == 0.0f);
 }
 

@@ -247,13 +247,13 @@ static void hard_sigmoid_grad(float *dx, const float *dy, const float *x,
 
 /* ---- Updates ------------------------------------------------------------ */
 
-struct adam_step {
+struct adam_terms {
   vf scale, rate, one_minus_b1, one_minus_b2, epsilon;
 };
 
 /* Moments that fade below the normal numbers are flushed to zero. */
 INLINE void adam_part(float *w, float *m, float *v, const float *g,
-                      const size_t n, const struct adam_step *s) {
+                      const size_t n, const struct adam_terms *s) {
   vf slope = load_upto(g, n) * s->scale;
   vf first = load_upto(m, n), second = load_upto(v, n);
   first = flush(vfma(slope - first, s->one_minus_b1, first));
@@ -267,8 +267,9 @@ INLINE void adam_part(float *w, float *m, float *v, const float *g,
 static void adam(float *w, float *m, float *v, const float *g, size_t n,
                  float scale_by, float rate, float one_minus_b1,
                  float one_minus_b2, float epsilon) {
-  const struct adam_step s = {splat(scale_by), splat(rate), splat(one_minus_b1),
-                              splat(one_minus_b2), splat(epsilon)};
+  const struct adam_terms s = {splat(scale_by), splat(rate),
+                               splat(one_minus_b1), splat(one_minus_b2),
+                               splat(epsilon)};
   size_t i = 0;
   for (; i + VF <= n; i += VF)
     adam_part(w + i, m + i, v + i, g + i, VF, &s);
@@ -292,4 +293,83 @@ static void sgd(float *w, float *m, const float *g, size_t n, float scale_by,
     sgd_part(w + i, m + i, g + i, VF, s, r, mu);
   if (i < n)
     sgd_part(w + i, m + i, g + i, n - i, s, r, mu);
+}
+
+/* ---- Updates with decay ------------------------------------------------- */
+
+struct decay_terms {
+  struct adam_terms adam;
+  vf decay, shrink;
+};
+
+INLINE void adam_decay_part(float *w, float *m, float *v, const float *g,
+                            const size_t n, const struct decay_terms *d) {
+  const struct adam_terms *s = &d->adam;
+  vf weight = load_upto(w, n);
+  vf slope = vfma(weight, d->decay, load_upto(g, n) * s->scale);
+  vf first = load_upto(m, n), second = load_upto(v, n);
+  first = flush(vfma(slope - first, s->one_minus_b1, first));
+  second = flush(vfma(slope * slope - second, s->one_minus_b2, second));
+  store_upto(m, first, n);
+  store_upto(v, second, n);
+  vf step = first * s->rate / (vsqrt(second) + s->epsilon);
+  store_upto(w, vfma(-d->shrink, weight, weight) - step, n);
+}
+
+static void adam_decay(float *w, float *m, float *v, const float *g, size_t n,
+                       const struct adam_step *s) {
+  const struct decay_terms d = {{splat(s->scale), splat(s->rate),
+                                 splat(s->one_minus_b1), splat(s->one_minus_b2),
+                                 splat(s->epsilon)},
+                                splat(s->decay),
+                                splat(s->shrink)};
+  size_t i = 0;
+  for (; i + VF <= n; i += VF)
+    adam_decay_part(w + i, m + i, v + i, g + i, VF, &d);
+  if (i < n)
+    adam_decay_part(w + i, m + i, v + i, g + i, n - i, &d);
+}
+
+struct sgd_terms {
+  vf scale, rate, momentum, decay;
+  vf ahead, now; /* what of the speed and of the step moves the weights */
+};
+
+INLINE void sgd_decay_part(float *w, float *m, const float *g, const size_t n,
+                           const struct sgd_terms *s) {
+  vf weight = load_upto(w, n);
+  vf slope = vfma(weight, s->decay, load_upto(g, n) * s->scale);
+  vf step = slope * s->rate;
+  vf speed = flush(vfma(load_upto(m, n), s->momentum, -step));
+  store_upto(m, speed, n);
+  store_upto(w, weight + vfma(speed, s->ahead, -(step * s->now)), n);
+}
+
+static void sgd_decay(float *w, float *m, const float *g, size_t n,
+                      const struct sgd_step *s) {
+  const struct sgd_terms t = {splat(s->scale),
+                              splat(s->rate),
+                              splat(s->momentum),
+                              splat(s->decay),
+                              splat(s->nesterov ? s->momentum : 1.0f),
+                              splat(s->nesterov ? 1.0f : 0.0f)};
+  size_t i = 0;
+  for (; i + VF <= n; i += VF)
+    sgd_decay_part(w + i, m + i, g + i, VF, &t);
+  if (i < n)
+    sgd_decay_part(w + i, m + i, g + i, n - i, &t);
+}
+
+INLINE void approach_part(float *y, const float *x, const size_t n, vf share) {
+  vf from = load_upto(y, n);
+  store_upto(y, vfma(load_upto(x, n) - from, share, from), n);
+}
+
+static void approach(float *y, const float *x, float share, size_t n) {
+  const vf s = splat(share);
+  size_t i = 0;
+  for (; i + VF <= n; i += VF)
+    approach_part(y + i, x + i, VF, s);
+  if (i < n)
+    approach_part(y + i, x + i, n - i, s);
 }

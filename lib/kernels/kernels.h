@@ -102,6 +102,16 @@ struct ahead {
   size_t step, row;
 };
 
+/* Optimisers' steps with all that can be asked of them.  w decays by `decay`,
+ * which is added to the gradient, or by `shrink`, which is taken off w. */
+struct adam_step {
+  float scale, rate, one_minus_b1, one_minus_b2, epsilon, decay, shrink;
+};
+struct sgd_step {
+  float scale, rate, momentum, decay;
+  int nesterov;
+};
+
 struct kernels {
   const char *name;
   int isa; /* IMGREC_ISA_* */
@@ -212,6 +222,14 @@ struct kernels {
   /* m = momentum m - rate g'; w += m. */
   void (*sgd)(float *w, float *m, const float *g, size_t n, float scale,
               float rate, float momentum);
+  /* The same with g' = scale * g + decay * w; then Adam's w is first less by
+   * shrink * w, and with nesterov w += momentum m - rate g'. */
+  void (*adam_decay)(float *w, float *m, float *v, const float *g, size_t n,
+                     const struct adam_step *s);
+  void (*sgd_decay)(float *w, float *m, const float *g, size_t n,
+                    const struct sgd_step *s);
+  /* y += (x - y) share */
+  void (*approach)(float *y, const float *x, float share, size_t n);
 
   /* Output row oy of one image; what the window covers beyond the image does
    * not count (also not in the mean). y: the row, out_width x channels. */
