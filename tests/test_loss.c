@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "golden/optim.h"
 #include "nets.h"
 #include "reference.h"
 #include "train/train.h"
@@ -49,7 +50,8 @@ static void check_row(imgrec_context *ctx, const float *z, size_t n,
     t[i] = soft ? (double)soft[i] : (double)(i == (size_t)target);
     scale = fmax(scale, fabs((double)z[i]));
   }
-  const struct targets targets = {soft ? NULL : &target, soft};
+  const struct targets targets = {.classes = soft ? NULL : &target,
+                                  .probabilities = soft};
   imgrec__cross_entropy(ctx, z, &targets, 1, n, 0.5F, dz, &loss, &correct);
   double right = exact(z, t, n, wanted);
   assert_true(fabs(loss - 1 - right) <= 4e-7 * scale + 1e-6 * right);
@@ -123,7 +125,7 @@ static void test_loss__hard_is_soft(void **state) {
   imgrec_context *ctx = new_context(1, IMGREC_ISA_SCALAR);
   const float z[3] = {1, 2, 4}, soft[3] = {0, 1, 0};
   const int32_t hard = 1;
-  const struct targets a = {&hard, NULL}, b = {NULL, soft};
+  const struct targets a = {.classes = &hard}, b = {.probabilities = soft};
   double loss_a = 0, loss_b = 0;
   size_t right = 0;
   float da[3], db[3];
@@ -140,13 +142,13 @@ static void test_loss__counts(void **state) {
   imgrec_context *ctx = new_context(1, IMGREC_ISA_SCALAR);
   const float z[4][3] = {{5, 1, 1}, {2, 2, 0}, {2, 2, 0}, {0, 0, 1}};
   const int32_t classes[4] = {0, 0, 1, 2};
-  const struct targets t = {classes, NULL};
+  const struct targets t = {.classes = classes};
   double loss = 0, each = 0;
   size_t correct = 0;
   imgrec__cross_entropy(ctx, z[0], &t, 4, 3, 1, NULL, &loss, &correct);
   assert_int_equal(correct, 3);
   for (int i = 0; i < 4; i++) {
-    const struct targets one = {classes + i, NULL};
+    const struct targets one = {.classes = classes + i};
     imgrec__cross_entropy(ctx, z[i], &one, 1, 3, 1, NULL, &each, &correct);
   }
   assert_true(loss == each && loss > 0);
@@ -166,14 +168,16 @@ static void test_loss__many_rows(void **state) {
   for (int threads = 1; threads <= 4; threads += 3)
     for (int hard = 0; hard < 2; hard++) {
       imgrec_context *ctx = new_context(threads, IMGREC_ISA_AUTO);
-      const struct targets t = {hard ? classes : NULL, hard ? NULL : soft};
+      const struct targets t = {.classes = hard ? classes : NULL,
+                                .probabilities = hard ? NULL : soft};
       double loss = 0.5, wanted = 0.5;
       size_t correct = 0, right = 0;
       imgrec__cross_entropy(ctx, z, &t, ROWS, CLASSES, 0.25F, dz, &loss,
                             &correct);
       for (size_t i = 0; i < ROWS; i++) {
-        const struct targets row = {hard ? classes + i : NULL,
-                                    hard ? NULL : soft + i * CLASSES};
+        const struct targets row = {.classes = hard ? classes + i : NULL,
+                                    .probabilities =
+                                        hard ? NULL : soft + i * CLASSES};
         imgrec__cross_entropy(ctx, z + i * CLASSES, &row, 1, CLASSES, 0.25F,
                               one, &wanted, &right);
         assert_memory_equal(one, dz + i * CLASSES, sizeof one);
@@ -186,6 +190,45 @@ static void test_loss__many_rows(void **state) {
   free(soft);
 }
 
+/* ---- Smoothed and weighted targets, as PyTorch has them ------------------ */
+
+enum { GOLDEN_ROWS = 3, GOLDEN_CLASSES = 4 };
+
+/* golden: the sum of losses, and the gradient of each logit. */
+static void check_golden(const struct targets *t, const double *golden) {
+  float z[GOLDEN_ROWS * GOLDEN_CLASSES], dz[GOLDEN_ROWS * GOLDEN_CLASSES];
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_AUTO);
+  double loss = 0;
+  size_t correct = 0;
+  for (int r = 0; r < GOLDEN_ROWS; r++)
+    for (int c = 0; c < GOLDEN_CLASSES; c++)
+      z[r * GOLDEN_CLASSES + c] =
+          (float)((r * 29 + c * 41 + 5) % 64 - 32) / 8.0F;
+  imgrec__cross_entropy(ctx, z, t, GOLDEN_ROWS, GOLDEN_CLASSES, 1, dz, &loss,
+                        &correct);
+  assert_true(fabs(loss - golden[0]) < 1e-5);
+  for (int i = 0; i < GOLDEN_ROWS * GOLDEN_CLASSES; i++)
+    assert_true(fabs((double)dz[i] - golden[1 + i]) < 1e-6);
+  imgrec_context_destroy(ctx);
+}
+
+static void test_loss__golden(void **state) {
+  static const int32_t classes[] = {2, 0, 3};
+  static const float soft[] = {0.5F, 0.25F, 0.25F,  0,      0,     1,
+                               0,    0,     0.125F, 0.125F, 0.25F, 0.5F};
+  static const float weights[] = {0.5F, 2, 1, 1.5F};
+  struct targets hard = {.classes = classes, .smoothing = 0.1F};
+  struct targets given = {.probabilities = soft, .smoothing = 0.1F};
+  (void)state;
+  check_golden(&hard, golden_smooth);
+  check_golden(&given, golden_smooth_soft);
+  hard.weights = given.weights = weights;
+  check_golden(&hard, golden_weighted_smooth);
+  hard.smoothing = given.smoothing = 0;
+  check_golden(&hard, golden_weighted);
+  check_golden(&given, golden_weighted_soft);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_loss__random),
@@ -194,6 +237,7 @@ int main(void) {
       cmocka_unit_test(test_loss__hard_is_soft),
       cmocka_unit_test(test_loss__counts),
       cmocka_unit_test(test_loss__many_rows),
+      cmocka_unit_test(test_loss__golden),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

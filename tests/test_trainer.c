@@ -457,7 +457,7 @@ static void test_trainer__options(void **state) {
   struct fixture *f = *state;
   const char *betas = "beta1 and beta2 must be in [0, 1)";
   const char *rate = "learning_rate must be a positive number";
-  check_int(f, FIELD(optimizer), 2,
+  check_int(f, FIELD(optimizer), 3,
             "optimizer must be an IMGREC_OPTIMIZER_ value");
   check_int(f, FIELD(max_batch), -1, "max_batch must be 1 to 65536");
   check_int(f, FIELD(max_batch), 65537, "max_batch must be 1 to 65536");

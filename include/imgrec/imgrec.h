@@ -440,18 +440,45 @@ IMGREC_API int imgrec_model_classify(imgrec_model *model,
 
 typedef struct imgrec_trainer imgrec_trainer;
 
-enum { IMGREC_OPTIMIZER_ADAM = 0, IMGREC_OPTIMIZER_SGD = 1 };
+/* Adam and SGD are Keras': Adam adds epsilon to the root of the uncorrected
+ * second moment, SGD's momentum is of steps.  AdamW is PyTorch's (Loshchilov
+ * and Hutter 2019), with epsilon beside the corrected root. */
+enum {
+  IMGREC_OPTIMIZER_ADAM = 0,
+  IMGREC_OPTIMIZER_SGD = 1,
+  IMGREC_OPTIMIZER_ADAMW = 2
+};
 
 typedef struct imgrec_trainer_options {
   size_t struct_size;
   uint64_t seed;       /* of dropout */
   int32_t optimizer;   /* IMGREC_OPTIMIZER_* */
   int32_t max_batch;   /* images in one step; 0: 32 */
-  float learning_rate; /* 0: 0.001 for Adam, 0.01 for SGD (Keras) */
+  float learning_rate; /* 0: 0.001 for Adam and AdamW, 0.01 for SGD (Keras) */
   float momentum;      /* SGD's; 0.9 */
   float beta1, beta2;  /* Adam's; 0.9, 0.999 */
   float epsilon;       /* Adam's; 1e-7 */
   int32_t accumulate;  /* steps whose mean gradient makes one update; 1 */
+  int32_t nesterov;    /* 1: SGD's momentum looks ahead */
+  /* For Adam and SGD this times the weights is added to their gradients; AdamW
+   * takes it times the learning rate off the weights.  Not of biases and batch
+   * norm, unless decay_all is 1. */
+  float weight_decay; /* 0 */
+  int32_t decay_all;
+  /* e in [0, 1): the target of each class becomes (1 - e) target + e /
+   * classes. */
+  float label_smoothing;
+  /* Gradients of an update whose norm, over all weights, is larger are scaled
+   * down to this norm; 0: never.  All gradients are then stored. */
+  float clip_norm;
+  /* d in [0, 1): keep an average of all weights, average = d average +
+   * (1 - d) weights after each update, d being at most n / (9 + n) at the n-th
+   * one; 0: none.  See imgrec_trainer_swap_average. */
+  float ema_decay;
+  /* The learning rate of the last layer that has weights is the full one, that
+   * of the one before is this times it, and so on; 0 or 1: all the same. */
+  float layer_decay;
+  int32_t reserved; /* 0 */
 } imgrec_trainer_options;
 
 IMGREC_API int imgrec_trainer_options_init(imgrec_trainer_options *options,
@@ -469,6 +496,16 @@ IMGREC_API int imgrec_train_step(imgrec_trainer *trainer,
                                  const imgrec_tensor *labels, float *loss);
 IMGREC_API int imgrec_trainer_set_learning_rate(imgrec_trainer *trainer,
                                                 float learning_rate);
+/* Multiplies the learning rate of the layers whose name with a '.' behind it
+ * begins with `prefix` ("conv1." is one layer) by `factor`, in (0, 1000],
+ * instead of what layer_decay made of it.  Returns how many layers with
+ * weights that are; IMGREC_ERR_NOT_FOUND where there is none. */
+IMGREC_API int imgrec_trainer_set_layer_rate(imgrec_trainer *trainer,
+                                             const char *prefix, float factor);
+/* Exchanges the model's weights and their average: once to use the average,
+ * and again before training goes on.  Without any update so far the average is
+ * the weights.  IMGREC_ERR_ARGUMENT where ema_decay is 0. */
+IMGREC_API int imgrec_trainer_swap_average(imgrec_trainer *trainer);
 
 /* ---- Data sets ---------------------------------------------------------- */
 
@@ -551,11 +588,37 @@ typedef struct imgrec_progress {
   float train_accuracy;
   float val_loss; /* of this epoch when epoch_done; NaN without val */
   float val_accuracy;
+  float learning_rate; /* of the last step */
+  int32_t reserved;
 } imgrec_progress;
 
 /* Called after each step and once more at the end of each epoch; a non-zero
  * return ends training after this step, keeping the best weights so far. */
 typedef int (*imgrec_progress_fn)(void *user, const imgrec_progress *progress);
+
+/* The learning rate of step t of T, counted from 0, as a factor of the
+ * trainer's; W is the steps of warm-up. */
+enum {
+  IMGREC_SCHEDULE_CONSTANT = 0, /* 1 */
+  IMGREC_SCHEDULE_STEP = 1,     /* step_factor ^ floor(t / steps in
+                                   step_epochs) */
+  /* f + (1 - f) (1 + cos(pi (t - W) / (T - W))) / 2, f being final_factor
+   * (Loshchilov and Hutter 2017) */
+  IMGREC_SCHEDULE_COSINE = 2,
+  /* A half cosine from 1 / 25 up to 1 at step W - 1, and one down to
+   * final_factor at step T - 1 (Smith and Topin 2018, as PyTorch has it) */
+  IMGREC_SCHEDULE_ONE_CYCLE = 3
+};
+
+/* What is done about classes of different size. */
+enum {
+  IMGREC_BALANCE_NONE = 0,
+  IMGREC_BALANCE_WEIGHTS = 1, /* the target of class c times images /
+                                 (classes * images of c) */
+  IMGREC_BALANCE_SAMPLER = 2  /* an epoch has as many images of each class:
+                                 some of a large one, each of a small one
+                                 several times */
+};
 
 typedef struct imgrec_fit_options {
   size_t struct_size;
@@ -564,6 +627,18 @@ typedef struct imgrec_fit_options {
   int32_t batch;  /* 0: the trainer's max_batch */
   imgrec_progress_fn progress;
   void *progress_user;
+  int32_t schedule; /* IMGREC_SCHEDULE_* */
+  /* W: of ONE_CYCLE where the rate rises, 0: 0.3 of all epochs; of the others
+   * a rise before them, the factor times (t + 1) / W; 0: none. */
+  float warmup_epochs;
+  float step_epochs;  /* of STEP; 0: a third of all epochs */
+  float step_factor;  /* of STEP, in (0, 1]; 0: 0.1 */
+  float final_factor; /* in [0, 1]; 0: 0 for COSINE, 1 / 250000 for
+                         ONE_CYCLE */
+  int32_t patience;   /* ends after so many epochs without a better one on
+                         `val`; 0: never */
+  int32_t balance;    /* IMGREC_BALANCE_* */
+  int32_t reserved;   /* 0 */
 } imgrec_fit_options;
 
 typedef struct imgrec_fit_result {
@@ -573,7 +648,9 @@ typedef struct imgrec_fit_result {
   float train_loss;   /* of the last completed epoch */
   float val_loss;     /* of the best epoch; NaN without val */
   float val_accuracy;
-  int32_t cancelled; /* 1 when `progress` ended it */
+  int32_t cancelled;     /* 1 when `progress` ended it */
+  int32_t stopped_early; /* 1 when `patience` ended it */
+  int32_t reserved;
 } imgrec_fit_result;
 
 IMGREC_API int imgrec_fit_options_init(imgrec_fit_options *options,
@@ -583,7 +660,11 @@ IMGREC_API int imgrec_fit_result_init(imgrec_fit_result *result,
 /* Epochs over `train`, each in a new order, validation on `val` (may be NULL)
  * after each.  At the end the model has the weights of the epoch with the
  * highest validation accuracy (the lower loss where equal), or the last
- * without val; cancelled in its first epoch, those it then has.  Images are
+ * without val; cancelled in its first epoch, those it then has.  With the
+ * trainer's ema_decay it is the averages that are validated and kept.  The
+ * schedule moves the trainer's learning rate, which is at the end what it was.
+ * Losses of training are what is trained on: with label smoothing and class
+ * weights.  Images are
  * preprocessed as the model says; a model without labels takes those of
  * `train`.  With more than one epoch, images of files are kept decoded in up to
  * 256 MiB, unless the context has max_bytes.  `result` may be NULL.  When

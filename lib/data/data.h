@@ -186,6 +186,22 @@ struct kept {
 /* c may be NULL. */
 struct kept imgrec__image_cache_get(struct image_cache *c, size_t index);
 
+/* ---- balance.c: as many images of each class ----------------------------- */
+
+struct balance;
+int imgrec__balance_create(struct balance **out,
+                           const struct imgrec_dataset *d);
+void imgrec__balance_destroy(struct balance *b);
+/* Replaces the n images of `order`, which is shuffled, by n of which each class
+ * that it has gets as many (one more, the first ones): of a large class the
+ * first in `order`, of a small one all, again and again. */
+void imgrec__balance_order(struct balance *b, const struct imgrec_dataset *d,
+                           int64_t *order, int64_t n, uint64_t seed,
+                           uint64_t epoch);
+/* A window of images begins; whether an image is in it for the first time. */
+void imgrec__balance_window(struct balance *b);
+int imgrec__balance_first(struct balance *b, int64_t index);
+
 /* ---- loader.c: batches, decoded ahead by all workers -------------------- */
 
 struct loader;
@@ -197,6 +213,8 @@ void imgrec__loader_destroy(struct loader *l);
  * max_bytes, so that only the first pass decodes them. */
 #define IMGREC__CACHE_BYTES ((uint64_t)256 << 20)
 void imgrec__loader_keep(struct loader *l, uint64_t max_bytes);
+/* Shuffled passes have as many images of each class from now on. */
+int imgrec__loader_balance(struct loader *l);
 /* A new pass over all images, without those that failed in an earlier one; in
  * the order of the data set or shuffled by seed and epoch. */
 int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,

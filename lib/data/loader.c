@@ -36,6 +36,7 @@ struct loader {
   int64_t count, position;
   int64_t good; /* images of this pass so far */
   struct image_cache *cache;
+  struct balance *balance; /* NULL: each image once */
 };
 
 /* ---- Making ------------------------------------------------------------- */
@@ -109,6 +110,7 @@ void imgrec__loader_destroy(struct loader *l) {
     return;
   struct allocator *a = &l->context->allocator;
   imgrec__image_cache_destroy(l->cache);
+  imgrec__balance_destroy(l->balance);
   imgrec__free(a, l->order);
   imgrec__free(a, l->slots);
   imgrec__free(a, l->labels);
@@ -121,6 +123,11 @@ void imgrec__loader_keep(struct loader *l, uint64_t max_bytes) {
     l->cache = imgrec__image_cache_create(&l->context->allocator,
                                           (size_t)l->dataset->count,
                                           &l->preprocess, max_bytes);
+}
+
+int imgrec__loader_balance(struct loader *l) {
+  return l->balance ? IMGREC_OK
+                    : imgrec__balance_create(&l->balance, l->dataset);
 }
 
 /* ---- A pass ------------------------------------------------------------- */
@@ -148,6 +155,8 @@ int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
     if (s->bad == NULL || !s->bad[d->items[index]])
       l->order[n++] = index;
   }
+  if (shuffle && l->balance != NULL)
+    imgrec__balance_order(l->balance, d, l->order, n, seed, epoch);
   l->count = n;
   l->position = l->good = 0;
   l->begin = l->end = 0;
@@ -349,17 +358,28 @@ static void move_to_front(struct loader *l) {
   l->end = n;
 }
 
+/* An image that is in a window twice is kept by the first of them, as the
+ * slots are filled at once. */
+static struct kept place_kept(struct loader *l, int64_t index) {
+  struct kept kept = imgrec__image_cache_get(l->cache, (size_t)index);
+  if (l->balance != NULL && kept.pixels != NULL && *kept.channels == 0 &&
+      !imgrec__balance_first(l->balance, index))
+    return (struct kept){NULL, NULL};
+  return kept;
+}
+
 /* Reads as far ahead as there is room: at least one image. */
 static int refill(struct loader *l) {
   const struct imgrec_dataset *d = l->dataset;
   move_to_front(l);
+  if (l->balance != NULL)
+    imgrec__balance_window(l->balance);
   size_t n = min_size(l->capacity - l->end, (size_t)(l->count - l->position));
   for (size_t i = 0; i < n; i++) {
     int64_t index = l->order[l->position++];
-    l->slots[i] =
-        (struct slot){.item = d->items[index],
-                      .label = imgrec__dataset_label(d, index),
-                      .kept = imgrec__image_cache_get(l->cache, (size_t)index)};
+    l->slots[i] = (struct slot){.item = d->items[index],
+                                .label = imgrec__dataset_label(d, index),
+                                .kept = place_kept(l, index)};
   }
   l->filling = l->end;
   fill(l, n);

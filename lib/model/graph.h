@@ -88,6 +88,11 @@ static inline void call_hook(const struct layer_hook *h, int layer, int phase) {
     h->fn(h->user, layer, phase);
 }
 
+/* Of each of a node's parameters. */
+struct node_rules {
+  struct update_rule of[NODE_MAX_PARAMS];
+};
+
 struct pass {
   struct imgrec_context *context;
   const struct graph *graph;
@@ -102,6 +107,7 @@ struct pass {
   float *gradients;
   const struct gradient_place *places; /* one a node, or NULL */
   const struct update *update;         /* for nodes without a place */
+  const struct node_rules *rules;      /* one a node, with `update` */
   int accumulate;
   uint64_t seed, step;
   /* NULL, or shown each node before its forward. */

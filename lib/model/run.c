@@ -66,7 +66,10 @@ static void point_gradients(const struct pass *p, int i, struct run *r) {
     if (param->trainable && place != PLAN_NONE)
       r->dparam[k] = p->gradients + place;
   }
-  r->update = p->update;
+  if (p->update && r->node->param_count > 0) {
+    r->update = p->update;
+    r->rule = &p->rules[i].of[0];
+  }
 }
 
 static void add_range(const void *arg, size_t begin, size_t end) {

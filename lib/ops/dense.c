@@ -66,10 +66,10 @@ static void take_gradient(const void *arg, size_t row, size_t rows, size_t col,
   size_t out = (size_t)r->node->out.c;
   float *w = r->node->params[0].data + row * out + col;
   if (cols == out && stride == out)
-    imgrec__update(r->update, w, dw, rows * out);
+    imgrec__update(r->update, r->rule, w, dw, rows * out);
   else
     for (size_t i = 0; i < rows; i++)
-      imgrec__update(r->update, w + i * out, dw + i * stride, cols);
+      imgrec__update(r->update, r->rule, w + i * out, dw + i * stride, cols);
 }
 
 static struct sink sink_of(const struct run *r) {

@@ -96,6 +96,16 @@ struct update {
   float *moment1, *moment2;
   float rate; /* Adam's is corrected for bias */
   float momentum, beta1, beta2, epsilon;
+  float scale; /* of gradients */
+  int nesterov;
+  /* Of weights: added to gradients, times this, or taken off the weights. */
+  float decay, shrink;
+};
+
+/* What is particular about a parameter. */
+struct update_rule {
+  float rate; /* a factor of the update's, and of its shrink */
+  int decays;
 };
 
 /* One node at work.  x, dx: an array per input; dx[i] NULL where nobody needs
@@ -113,8 +123,9 @@ struct run {
   /* With it, an operator with OP_UPDATES applies the gradient of params[0] at
    * once instead of writing it, when it has no more need of the old weights. */
   const struct update *update;
-  int accumulate; /* add to dparam instead of writing it */
-  float *saved;   /* kept from forward to backward */
+  const struct update_rule *rule; /* of params[0] */
+  int accumulate;                 /* add to dparam instead of writing it */
+  float *saved;                   /* kept from forward to backward */
   float *scratch;
   float *prepared; /* what `prepare` made of the weights */
   /* Layers that follow and that this node does along (plan.c), or NULL; y and
@@ -304,6 +315,7 @@ size_t imgrec__bias_scratch(size_t rows, size_t c);
 /* ---- update.c ----------------------------------------------------------- */
 
 /* Steps n weights at w, and their moments, by their gradient g. */
-void imgrec__update(const struct update *u, float *w, const float *g, size_t n);
+void imgrec__update(const struct update *u, const struct update_rule *rule,
+                    float *w, const float *g, size_t n);
 
 #endif

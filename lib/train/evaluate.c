@@ -58,7 +58,7 @@ static int count_all(struct imgrec_model *m, struct loader *loader,
   while (status >= 0 &&
          (status = imgrec__loader_next(loader, &x, &labels, &n)) >= 0 && n) {
     const float *z = imgrec__model_run(m, x, n, m->graph.logits);
-    const struct targets targets = {labels, NULL};
+    const struct targets targets = {.classes = labels};
     imgrec__cross_entropy(m->context, z, &targets, n, classes, 0, NULL,
                           &c->loss, &correct);
     count(c, z, labels, n, classes);

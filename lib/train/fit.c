@@ -27,6 +27,10 @@ struct fit {
   float *best; /* weights; at first those before training */
   double loss_sum;
   int64_t correct;
+  struct schedule schedule;
+  uint64_t epoch_steps, step; /* steps an epoch; done of this one */
+  float *class_weights;       /* or NULL */
+  int32_t waited;             /* epochs since the best one */
 };
 
 static void keep_best(struct fit *f) {
@@ -49,10 +53,21 @@ static int fail_diverged(const struct fit *f) {
                       (int)f->progress.epoch);
 }
 
+/* Of epoch and step alone, also where an epoch had fewer steps as images were
+ * left out. */
+static void set_rate(struct fit *f) {
+  uint64_t before = (uint64_t)(f->progress.epoch - 1) * f->epoch_steps;
+  float rate = imgrec__schedule_rate(&f->schedule, before + f->step);
+  f->trainer->options.learning_rate = f->progress.learning_rate = rate;
+  f->step++;
+}
+
 static int train_batch(struct fit *f, const float *x, const int32_t *labels,
                        size_t n) {
   struct imgrec_trainer *t = f->trainer;
-  const struct targets targets = {labels, NULL};
+  const struct targets targets = {.classes = labels,
+                                  .weights = f->class_weights};
+  set_rate(f);
   imgrec__trainer_step(t, x, &targets, n);
   f->loss_sum += t->loss_sum;
   f->correct += (int64_t)t->correct;
@@ -71,6 +86,7 @@ static int train_epoch(struct fit *f) {
                                     (uint64_t)f->progress.epoch);
   f->loss_sum = 0;
   f->correct = 0;
+  f->step = 0;
   while (status >= 0 &&
          (status = imgrec__loader_next(f->loader, &x, &labels, &n)) >= 0 &&
          n > 0) {
@@ -118,6 +134,7 @@ static int end_epoch(struct fit *f) {
   f->result.epochs = p->epoch;
   f->result.train_loss = p->train_loss;
   p->improved = better(f);
+  f->waited = p->improved ? 0 : f->waited + 1;
   if (!p->improved)
     return IMGREC_OK;
   f->result.best_epoch = p->epoch;
@@ -127,9 +144,27 @@ static int end_epoch(struct fit *f) {
   return IMGREC_OK;
 }
 
+/* On the averages of weights, where those are kept. */
+static int measure_epoch(struct fit *f) {
+  imgrec__swap_average(f->trainer);
+  int status = validate(f);
+  if (status >= 0)
+    status = end_epoch(f);
+  imgrec__swap_average(f->trainer);
+  return status;
+}
+
+static int is_over(struct fit *f) {
+  const imgrec_fit_options *o = &f->options;
+  f->result.stopped_early = o->patience > 0 && f->waited >= o->patience &&
+                            f->progress.epoch < o->epochs;
+  return f->progress.epoch >= o->epochs || f->result.stopped_early ||
+         f->result.cancelled;
+}
+
 static int epochs(struct fit *f) {
   imgrec_progress *p = &f->progress;
-  while (p->epoch < p->epochs && !f->result.cancelled) {
+  while (!is_over(f)) {
     p->epoch++;
     p->images = 0;
     p->epoch_done = p->improved = 0;
@@ -137,7 +172,7 @@ static int epochs(struct fit *f) {
     int status = train_epoch(f);
     if (status < 0 || f->result.cancelled)
       return status;
-    if ((status = validate(f)) < 0 || (status = end_epoch(f)) < 0)
+    if ((status = measure_epoch(f)) < 0)
       return status;
     p->epoch_done = 1;
     tell(f);
@@ -164,6 +199,49 @@ static int read_options(struct fit *f, const imgrec_fit_options *theirs) {
                         "batch is %d; it must be 1 to the trainer's max_batch "
                         "of %d",
                         (int)o->batch, batch);
+  if (o->patience < 0 || (o->patience > 0 && !f->val))
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "patience must be 0, or positive with a validation "
+                        "set to be patient with");
+  if (o->balance < IMGREC_BALANCE_NONE || o->balance > IMGREC_BALANCE_SAMPLER)
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "balance must be an IMGREC_BALANCE_ value");
+  return imgrec__schedule_check(o, e);
+}
+
+/* images / (classes that have any * images of the class) */
+static void set_class_weights(float *weights, int64_t *counts, int classes,
+                              const struct imgrec_dataset *train) {
+  int present = 0;
+  for (int64_t i = 0; i < train->count; i++)
+    counts[imgrec_dataset_class(train, i)]++;
+  for (int c = 0; c < classes; c++)
+    present += counts[c] > 0;
+  for (int c = 0; c < classes; c++) {
+    double even = (double)train->count / present;
+    weights[c] = counts[c] > 0 ? (float)(even / (double)counts[c]) : 1;
+  }
+}
+
+static int weigh_classes(struct fit *f, const struct imgrec_dataset *train) {
+  struct imgrec_context *ctx = f->model->context;
+  struct allocator *a = &ctx->allocator;
+  size_t classes = (size_t)imgrec_model_classes(f->model);
+  int64_t *counts = imgrec__alloc_zero(a, classes * sizeof *counts);
+  f->class_weights = imgrec__alloc_array(a, classes, sizeof(float));
+  if (counts && f->class_weights)
+    set_class_weights(f->class_weights, counts, (int)classes, train);
+  int failed = !counts || !f->class_weights;
+  imgrec__free(a, counts);
+  return failed ? imgrec__fail_memory(&ctx->error, a, "the weights of classes")
+                : IMGREC_OK;
+}
+
+static int balance(struct fit *f, const struct imgrec_dataset *train) {
+  if (f->options.balance == IMGREC_BALANCE_WEIGHTS)
+    return weigh_classes(f, train);
+  if (f->options.balance == IMGREC_BALANCE_SAMPLER)
+    return imgrec__loader_balance(f->loader);
   return IMGREC_OK;
 }
 
@@ -219,8 +297,27 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
   f->progress.epochs = f->options.epochs;
   f->progress.images_total = imgrec_dataset_size(train);
   f->result.val_loss = f->result.val_accuracy = NAN;
+  f->epoch_steps = ceil_div((size_t)train->count, (size_t)f->options.batch);
+  f->schedule = imgrec__schedule_of(
+      &f->options, f->trainer->options.learning_rate, f->epoch_steps);
   status = make_loaders(f, train);
+  if (status >= 0)
+    status = balance(f, train);
   return status < 0 ? status : take_labels(m, train);
+}
+
+/* The model gets the best weights: from an average, training begins anew.
+ * Cancelled in the first epoch, there is only what is. */
+static void take_weights(struct fit *f, int status) {
+  struct imgrec_trainer *t = f->trainer;
+  if (status >= 0 && f->result.best_epoch == 0) {
+    imgrec__swap_average(t);
+  } else {
+    memcpy(f->model->weights, f->best,
+           f->model->weight_floats * sizeof *f->best);
+    imgrec__model_changed(f->model);
+  }
+  t->averaged = 0;
 }
 
 int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
@@ -239,12 +336,13 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
     status = epochs(&f);
   if (status < 0)
     imgrec__trainer_reset(t);
-  if (f.best && (status < 0 || f.result.best_epoch > 0)) {
-    memcpy(t->model->weights, f.best, t->model->weight_floats * sizeof *f.best);
-    imgrec__model_changed(t->model);
-  }
+  if (f.best)
+    take_weights(&f, status);
+  if (f.schedule.rate > 0)
+    t->options.learning_rate = f.schedule.rate;
   imgrec__loader_destroy(f.loader);
   imgrec__loader_destroy(f.val_loader);
+  imgrec__free(&t->model->context->allocator, f.class_weights);
   imgrec__free(&t->model->context->allocator, f.best);
   imgrec__fp_leave(fp);
   if (result && (status >= 0 || f.progress.epoch > 0))

@@ -30,6 +30,49 @@ static void gradient(const struct kernels *k, float *dz, const float *z,
   }
 }
 
+/* ---- Targets that are smoothed or weighted ------------------------------ */
+
+/* Targets of one row: probabilities, or a class where those are NULL. */
+struct shaped {
+  const struct targets *targets;
+  const float *soft;
+  size_t target, n;
+};
+
+static int is_shaped(const struct targets *t) {
+  return t->smoothing > 0 || t->weights != NULL;
+}
+
+static float shaped_target(const struct shaped *s, size_t i) {
+  const struct targets *t = s->targets;
+  float own = s->soft ? s->soft[i] : (float)(i == s->target);
+  float smooth = (1 - t->smoothing) * own + t->smoothing / (float)s->n;
+  return t->weights ? t->weights[i] * smooth : smooth;
+}
+
+/* The loss of soft_loss; *total is the sum of targets. */
+static double shaped_loss(const struct shaped *s, const float *z, float lse,
+                          double *total) {
+  double dot = 0;
+  *total = 0;
+  for (size_t i = 0; i < s->n; i++) {
+    double t = (double)shaped_target(s, i);
+    *total += t;
+    dot += t * (double)z[i];
+  }
+  return (double)lse * *total - dot;
+}
+
+static void shaped_gradient(const struct kernels *k, const struct shaped *s,
+                            float *dz, const float *z, double total,
+                            float scale) {
+  k->softmax(dz, z, s->n);
+  for (size_t i = 0; i < s->n; i++)
+    dz[i] = (dz[i] * (float)total - shaped_target(s, i)) * scale;
+}
+
+/* ---- Rows --------------------------------------------------------------- */
+
 /* Rows whose losses are held until they are added up, in order. */
 enum { ROWS = 256, NUMBERS = 16384 }; /* numbers a task */
 
@@ -44,18 +87,34 @@ struct rows {
   unsigned char *correct;
 };
 
+static void shaped_row(const struct rows *r, size_t i, const float *soft,
+                       int32_t target, float lse) {
+  size_t c = r->classes;
+  const struct shaped s = {&r->targets, soft, (size_t)target, c};
+  const float *z = r->z + i * c;
+  double total;
+  r->loss[i] = shaped_loss(&s, z, lse, &total);
+  if (r->dz)
+    shaped_gradient(r->kernels, &s, r->dz + i * c, z, total, r->scale);
+}
+
 static void rows_range(const void *arg, size_t begin, size_t end) {
   const struct rows *r = arg;
   const struct targets *t = &r->targets;
   size_t c = r->classes;
+  int shaped = is_shaped(t);
   for (size_t i = begin; i < end; i++) {
     const float *z = r->z + i * c;
     const float *soft = t->probabilities ? t->probabilities + i * c : NULL;
     int32_t target = soft ? (int32_t)greatest(soft, c) : t->classes[i];
     float lse = r->kernels->log_sum_exp(z, c);
+    r->correct[i] = greatest(z, c) == (size_t)target;
+    if (shaped) {
+      shaped_row(r, i, soft, target, lse);
+      continue;
+    }
     r->loss[i] =
         soft ? soft_loss(z, soft, lse, c) : (double)lse - (double)z[target];
-    r->correct[i] = greatest(z, c) == (size_t)target;
     if (r->dz)
       gradient(r->kernels, r->dz + i * c, z, soft, target, c, r->scale);
   }

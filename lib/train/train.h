@@ -19,27 +19,67 @@ struct imgrec_trainer {
   uint64_t step;    /* forward and backward passes done */
   uint64_t updates; /* of the weights */
   double beta1_power, beta2_power; /* beta^updates */
+  struct node_rules *rules;        /* one a node */
+  double *squares;   /* of gradients, a sum for each piece; with clip_norm */
+  float *average;    /* of the weights, with ema_decay, else NULL */
+  uint64_t averaged; /* updates in it */
   /* Of the last step. */
   double loss_sum;
   size_t correct;
 };
 
-/* What the right answers are: exactly one of the two. */
+/* What the right answers are: exactly one of the first two.  The target of
+ * class c is then
+ *   t' = weights[c] ((1 - smoothing) t + smoothing / classes) */
 struct targets {
   const int32_t *classes;     /* N */
   const float *probabilities; /* N x classes */
+  float smoothing;
+  const float *weights; /* a number a class, or NULL for ones */
 };
 
 /* Softmax cross-entropy of N rows of logits, each
  *   loss = log(sum of exp(z)) sum(t) - sum of t z
  * and, where dz is not NULL, its gradient by z times `scale`:
- *   dz = (softmax(z) - t) scale
+ *   dz = (softmax(z) sum(t) - t) scale
+ * (sum(t) is taken as 1 where targets are neither smoothed nor weighted).
  * Adds the losses to *loss_sum in the order of rows and counts in *correct the
  * rows whose greatest logit (the first of equals) is the target's. */
 void imgrec__cross_entropy(struct imgrec_context *ctx, const float *z,
                            const struct targets *t, size_t n, size_t classes,
                            float scale, float *dz, double *loss_sum,
                            size_t *correct);
+/* ---- optimizer.c -------------------------------------------------------- */
+
+/* Whether dense layers may update themselves within backward. */
+int imgrec__can_fuse(const imgrec_trainer_options *o);
+/* Memory and rules for what the options ask, to the trainer. */
+int imgrec__optimizer_create(struct imgrec_trainer *t);
+void imgrec__optimizer_free(struct imgrec_trainer *t);
+/* The next update, which counts as done. */
+struct update imgrec__optimizer_next(struct imgrec_trainer *t);
+/* All that backward left, with gradients clipped, and the average moved. */
+void imgrec__optimizer_finish(struct imgrec_trainer *t, struct update *u);
+/* imgrec_trainer_swap_average; nothing where there is none. */
+void imgrec__swap_average(struct imgrec_trainer *t);
+
+/* ---- schedule.c --------------------------------------------------------- */
+
+struct schedule {
+  int kind;                    /* IMGREC_SCHEDULE_* */
+  float rate;                  /* of factor 1 */
+  double total, warmup, every; /* steps */
+  double factor, end;          /* every so many steps; at the last one */
+};
+
+int imgrec__schedule_check(const imgrec_fit_options *o, struct error *e);
+struct schedule imgrec__schedule_of(const imgrec_fit_options *o, float rate,
+                                    uint64_t steps_per_epoch);
+/* Of a step, counted from 0. */
+float imgrec__schedule_rate(const struct schedule *s, uint64_t step);
+
+/* ---- loss.c, trainer.c, evaluate.c -------------------------------------- */
+
 /* imgrec_trainer_create, which has `fused` set: weights are updated during
  * backward where a node can do that and no gradients accumulate. */
 int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,

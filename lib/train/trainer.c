@@ -7,7 +7,6 @@
 #include "train.h"
 
 enum { MAX_BATCH = 65536, MAX_ACCUMULATE = 65536 };
-enum { UPDATE_PIECE = 16384 }; /* weights a task */
 
 /* ---- Options ------------------------------------------------------------- */
 
@@ -31,9 +30,28 @@ static int fail_range(struct error *e, const char *name, const char *range) {
 
 static int in_unit(float x) { return x >= 0 && x < 1; }
 
+static int is_amount(float x) { return x >= 0 && isfinite(x); }
+
+static int check_regularization(struct error *e,
+                                const imgrec_trainer_options *o) {
+  if (o->nesterov && (o->optimizer != IMGREC_OPTIMIZER_SGD || o->momentum == 0))
+    return fail_range(e, "nesterov", "0 but for SGD with momentum");
+  if (!is_amount(o->weight_decay))
+    return fail_range(e, "weight_decay", "0 or a positive number");
+  if (!in_unit(o->label_smoothing))
+    return fail_range(e, "label_smoothing", "in [0, 1)");
+  if (!is_amount(o->clip_norm))
+    return fail_range(e, "clip_norm", "0 or a positive number");
+  if (!in_unit(o->ema_decay))
+    return fail_range(e, "ema_decay", "in [0, 1)");
+  if (!(o->layer_decay >= 0 && o->layer_decay <= 1))
+    return fail_range(e, "layer_decay", "in [0, 1]");
+  return IMGREC_OK;
+}
+
 static int check_options(struct error *e, const imgrec_trainer_options *o) {
-  if (o->optimizer != IMGREC_OPTIMIZER_ADAM &&
-      o->optimizer != IMGREC_OPTIMIZER_SGD)
+  if (o->optimizer < IMGREC_OPTIMIZER_ADAM ||
+      o->optimizer > IMGREC_OPTIMIZER_ADAMW)
     return fail_range(e, "optimizer", "an IMGREC_OPTIMIZER_ value");
   if (o->max_batch < 1 || o->max_batch > MAX_BATCH)
     return fail_range(e, "max_batch", "1 to 65536");
@@ -47,7 +65,7 @@ static int check_options(struct error *e, const imgrec_trainer_options *o) {
     return fail_range(e, "epsilon", "a positive number");
   if (o->accumulate < 1 || o->accumulate > MAX_ACCUMULATE)
     return fail_range(e, "accumulate", "1 to 65536");
-  return IMGREC_OK;
+  return check_regularization(e, o);
 }
 
 static int read_options(struct error *e, imgrec_trainer_options *o,
@@ -60,7 +78,7 @@ static int read_options(struct error *e, imgrec_trainer_options *o,
   if (o->max_batch == 0)
     o->max_batch = 32;
   if (o->learning_rate == 0)
-    o->learning_rate = o->optimizer == IMGREC_OPTIMIZER_ADAM ? 0.001F : 0.01F;
+    o->learning_rate = o->optimizer == IMGREC_OPTIMIZER_SGD ? 0.01F : 0.001F;
   if (o->accumulate == 0)
     o->accumulate = 1;
   return check_options(e, o);
@@ -73,7 +91,7 @@ static int make_memory(struct imgrec_trainer *t) {
   struct allocator *a = &ctx->allocator;
   const struct graph *g = &t->model->graph;
   size_t bytes = t->model->weight_floats * sizeof(float);
-  int adam = t->options.optimizer == IMGREC_OPTIMIZER_ADAM;
+  int adam = t->options.optimizer != IMGREC_OPTIMIZER_SGD;
   int status = imgrec__plan_create(&t->plan, a, &ctx->error, g,
                                    (size_t)t->options.max_batch, 1);
   if (status < 0)
@@ -88,7 +106,7 @@ static int make_memory(struct imgrec_trainer *t) {
   if (!t->arena || !t->places || !t->gradients || !t->moment1 ||
       (adam && !t->moment2))
     return imgrec__fail_memory(&ctx->error, a, "the trainer");
-  return IMGREC_OK;
+  return imgrec__optimizer_create(t);
 }
 
 int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
@@ -109,7 +127,7 @@ int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
     return imgrec__fail_memory(&ctx->error, &ctx->allocator, "the trainer");
   t->model = model;
   t->options = o;
-  t->fused = fused && o.accumulate == 1;
+  t->fused = fused && imgrec__can_fuse(&o);
   t->beta1_power = t->beta2_power = 1;
   imgrec__model_retain(model);
   status = make_memory(t);
@@ -131,6 +149,7 @@ void imgrec_trainer_destroy(imgrec_trainer *t) {
   if (!t)
     return;
   struct allocator *a = &t->model->context->allocator;
+  imgrec__optimizer_free(t);
   imgrec__plan_free(&t->plan);
   imgrec__free(a, t->arena);
   imgrec__free(a, t->places);
@@ -152,63 +171,6 @@ int imgrec_trainer_set_learning_rate(imgrec_trainer *t, float learning_rate) {
   return IMGREC_OK;
 }
 
-/* ---- Update -------------------------------------------------------------- */
-
-/* Keras' Adam: rate = lr sqrt(1 - beta2^t) / (1 - beta1^t). */
-static float update_rate(struct imgrec_trainer *t) {
-  const imgrec_trainer_options *o = &t->options;
-  t->updates++;
-  if (o->optimizer != IMGREC_OPTIMIZER_ADAM)
-    return o->learning_rate;
-  t->beta1_power *= (double)o->beta1;
-  t->beta2_power *= (double)o->beta2;
-  return (float)((double)o->learning_rate * sqrt(1 - t->beta2_power) /
-                 (1 - t->beta1_power));
-}
-
-static struct update next_update(struct imgrec_trainer *t) {
-  const imgrec_trainer_options *o = &t->options;
-  return (struct update){.kernels = t->model->context->kernels,
-                         .weights = t->model->weights,
-                         .moment1 = t->moment1,
-                         .moment2 = t->moment2,
-                         .rate = update_rate(t),
-                         .momentum = o->momentum,
-                         .beta1 = o->beta1,
-                         .beta2 = o->beta2,
-                         .epsilon = o->epsilon};
-}
-
-struct update_job {
-  const struct imgrec_trainer *trainer;
-  const struct update *update;
-};
-
-/* The weights whose gradients lie in floats [begin, end). */
-static void update_range(const void *arg, size_t begin, size_t end) {
-  const struct update_job *job = arg;
-  const struct imgrec_trainer *t = job->trainer;
-  const struct graph *g = &t->model->graph;
-  for (int i = 0; i < g->node_count; i++)
-    for (int k = 0; k < g->nodes[i].param_count; k++) {
-      const struct param *p = &g->nodes[i].params[k];
-      if (t->places[i].at[k] == PLAN_NONE)
-        continue;
-      size_t at = (size_t)t->places[i].at[k];
-      size_t from = max_size(begin, at), to = min_size(end, at + p->count);
-      if (from < to)
-        imgrec__update(job->update, p->data + (from - at), t->gradients + from,
-                       to - from);
-    }
-}
-
-/* All that backward left, in one go. */
-static void update_rest(struct imgrec_trainer *t, const struct update *u) {
-  const struct update_job job = {t, u};
-  imgrec__parallel_range(t->model->context, t->gradient_floats, UPDATE_PIECE,
-                         update_range, &job);
-}
-
 void imgrec__trainer_reset(struct imgrec_trainer *t) {
   size_t bytes = t->model->weight_floats * sizeof(float);
   uint64_t every = (uint64_t)t->options.accumulate;
@@ -217,6 +179,7 @@ void imgrec__trainer_reset(struct imgrec_trainer *t) {
     memset(t->moment2, 0, bytes);
   t->step = (t->step + every - 1) / every * every;
   t->updates = 0;
+  t->averaged = 0;
   t->beta1_power = t->beta2_power = 1;
 }
 
@@ -227,13 +190,15 @@ static int measure(struct imgrec_trainer *t, const struct pass *pass,
                    const struct targets *targets) {
   struct imgrec_model *m = t->model;
   size_t classes = (size_t)imgrec_model_classes(m);
+  struct targets shaped = *targets;
   float scale =
       (float)(1 / ((double)pass->batch * (double)t->options.accumulate));
   const float *logits = imgrec__pass_forward(pass, m->graph.logits);
   t->loss_sum = 0;
   t->correct = 0;
+  shaped.smoothing = t->options.label_smoothing;
   call_hook(&m->hook, -1, IMGREC_PHASE_LOSS_BEGIN);
-  imgrec__cross_entropy(m->context, logits, targets, pass->batch, classes,
+  imgrec__cross_entropy(m->context, logits, &shaped, pass->batch, classes,
                         scale, imgrec__pass_gradient(pass), &t->loss_sum,
                         &t->correct);
   call_hook(&m->hook, -1, IMGREC_PHASE_LOSS_END);
@@ -254,6 +219,7 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
                       .weights = m->weights,
                       .gradients = t->gradients,
                       .places = t->places,
+                      .rules = t->rules,
                       .accumulate = t->step % every != 0,
                       .seed = t->options.seed,
                       .step = t->step,
@@ -265,11 +231,11 @@ void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
     imgrec__pass_backward(&pass);
     return;
   }
-  const struct update u = next_update(t);
+  struct update u = imgrec__optimizer_next(t);
   pass.update = t->fused ? &u : NULL;
   imgrec__pass_backward(&pass);
   call_hook(&m->hook, -1, IMGREC_PHASE_UPDATE_BEGIN);
-  update_rest(t, &u);
+  imgrec__optimizer_finish(t, &u);
   call_hook(&m->hook, -1, IMGREC_PHASE_UPDATE_END);
 }
 
@@ -292,7 +258,7 @@ static int check_classes(struct error *e, const struct imgrec_tensor *labels,
 static int check_labels(struct error *e, const struct imgrec_tensor *labels,
                         int64_t n, int classes, struct targets *out) {
   if (labels && labels->dtype == IMGREC_I32) {
-    *out = (struct targets){labels->data, NULL};
+    *out = (struct targets){.classes = labels->data};
     return check_classes(e, labels, n, classes);
   }
   if (!labels || labels->dtype != IMGREC_F32 || labels->ndim != 2 ||
@@ -301,7 +267,7 @@ static int check_labels(struct error *e, const struct imgrec_tensor *labels,
                         "labels must be %" PRId64 " i32 classes or %" PRId64
                         " x %d f32 probabilities",
                         n, n, classes);
-  *out = (struct targets){NULL, labels->data};
+  *out = (struct targets){.probabilities = labels->data};
   return IMGREC_OK;
 }
 
