@@ -399,6 +399,16 @@ typedef void (*imgrec_layer_fn)(void *user, int layer, int phase);
 IMGREC_API int imgrec_model_set_layer_hook(imgrec_model *model,
                                            imgrec_layer_fn fn, void *user);
 
+/* Freeze the layers whose name with a '.' behind it begins with `prefix`
+ * ("conv1." is one layer, "" all of them), or let them learn again.  Weights of
+ * a frozen layer are not trained, its batch norm normalises by the running
+ * moments and leaves them, and a training step computes no gradients below the
+ * lowest layer that learns.  It is not saved with the model.  Returns how many
+ * layers with weights begin so; IMGREC_ERR_NOT_FOUND where there is none,
+ * _ARGUMENT while a trainer of the model exists. */
+IMGREC_API int imgrec_model_freeze(imgrec_model *model, const char *prefix);
+IMGREC_API int imgrec_model_unfreeze(imgrec_model *model, const char *prefix);
+
 /* Weights by name, in PyTorch's names and layouts: "conv1.weight" is
  * O x I x H x W, "fc1.weight" is out x in. */
 IMGREC_API int imgrec_model_parameter_count(const imgrec_model *model);

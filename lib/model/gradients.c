@@ -4,7 +4,7 @@
 
 /* A gradient that is used up within its node's backward has no place. */
 static int wants_place(const struct node *n, int k, int all) {
-  if (!n->params[k].trainable)
+  if (!param_learns(n, k))
     return 0;
   return all || k > 0 || !(n->op->flags(n) & OP_UPDATES);
 }
@@ -15,7 +15,7 @@ size_t imgrec__place_gradients(const struct graph *g, int all,
   for (int i = 0; i < g->node_count; i++)
     for (int k = 0; k < NODE_MAX_PARAMS; k++) {
       const struct node *n = &g->nodes[i];
-      int placed = k < n->param_count && wants_place(n, k, all);
+      int placed = wants_place(n, k, all);
       if (places)
         places[i].at[k] = placed ? (int64_t)floats : PLAN_NONE;
       if (placed)

@@ -75,6 +75,14 @@ struct gradient_place {
 size_t imgrec__place_gradients(const struct graph *g, int all,
                                struct gradient_place *places);
 
+/* ---- freeze.c ----------------------------------------------------------- */
+
+/* Whether a layer's name with a '.' behind it begins with `prefix`, and it has
+ * parameters. */
+int imgrec__layer_begins(const struct node *n, const char *prefix);
+/* Whether any parameter learns. */
+int imgrec__learns(const struct graph *g);
+
 /* ---- run.c: nodes in order, and in reverse ------------------------------ */
 
 /* The host's, who may have none. */

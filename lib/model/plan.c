@@ -135,13 +135,13 @@ static void find_last_uses(struct planner *p) {
     const struct place *place = &p->plan->places[i];
     int masks = place->act != PLAN_NONE && place->pool == PLAN_NONE;
     unsigned flags = n->op->flags(n) | (masks ? OP_USES_Y : 0);
-    int backward = backward_step(p, i);
+    int backward = backward_step(p, i), learns = p->needs[i];
     later(&p->last_use[place->last], i);
-    if (p->plan->training && (flags & OP_USES_Y))
+    if (learns && (flags & OP_USES_Y))
       later(&p->last_use[place->last], backward);
     for (int k = 0; k < n->input_count; k++) {
       int *use = &p->last_use[n->inputs[k]];
-      later(use, p->plan->training && (flags & OP_USES_X) ? backward : i);
+      later(use, learns && (flags & OP_USES_X) ? backward : i);
     }
   }
   later(&p->last_use[p->nodes - 1], g->node_count);
@@ -182,7 +182,7 @@ static void find_needs(struct planner *p) {
   for (int i = 1; i < p->nodes; i++) {
     const struct node *n = &p->graph->nodes[i];
     for (int k = 0; k < n->param_count; k++)
-      p->needs[i] |= n->params[k].trainable;
+      p->needs[i] |= param_learns(n, k);
     for (int k = 0; k < n->input_count; k++)
       p->needs[i] |= p->needs[n->inputs[k]];
   }
@@ -347,11 +347,12 @@ static void make_plan(struct planner *p) {
       place->dx[k] = PLAN_NONE;
   }
   find_chains(p);
+  if (p->plan->training)
+    find_needs(p);
   find_last_uses(p);
   place_values(p);
   place_prepared(p);
   if (p->plan->training) {
-    find_needs(p);
     place_gradients(p);
     place_saved(p);
   }

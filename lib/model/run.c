@@ -63,10 +63,10 @@ static void point_gradients(const struct pass *p, int i, struct run *r) {
   for (int k = 0; k < r->node->param_count; k++) {
     const struct param *param = &r->node->params[k];
     int64_t place = p->places ? p->places[i].at[k] : param->data - p->weights;
-    if (param->trainable && place != PLAN_NONE)
+    if (param_learns(r->node, k) && place != PLAN_NONE)
       r->dparam[k] = p->gradients + place;
   }
-  if (p->update && r->node->param_count > 0) {
+  if (p->update && param_learns(r->node, 0)) {
     r->update = p->update;
     r->rule = &p->rules[i].of[0];
   }

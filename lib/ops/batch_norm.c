@@ -5,7 +5,8 @@
  *   y = g xh + b,  xh = (x - mean) / sqrt(var + epsilon)
  * Training takes mean and variance over R (in f64) and moves the running ones:
  *   running = momentum running + (1 - momentum) batch's, the variance unbiased.
- * Inference takes the running ones.
+ * Inference takes the running ones, and so does training of a frozen layer,
+ * whose dx is g / sqrt(var + epsilon) dy.
  *   dg = sum of dy xh;  db = sum of dy;
  *   dx = g / sqrt(var + epsilon) (dy - db / R - xh dg / R)
  * A ReLU and a 2 x 2 max pooling that follow are done along. */
@@ -197,7 +198,7 @@ static void bn_train(const struct run *r) {
 }
 
 static void bn_forward(const struct run *r) {
-  if (r->training)
+  if (r->training && !r->node->frozen)
     bn_train(r);
   else
     bn_infer(r);
@@ -299,16 +300,27 @@ static void bn_factors_back(const struct run *r, const struct bn_scratch *s) {
   }
 }
 
+/* Moments that do not depend on x. */
+static void bn_factors_frozen(const struct run *r, const struct bn_scratch *s) {
+  imgrec__bn_factors(r->node, s->a, s->k);
+  for (int64_t i = 0; i < r->node->out.c; i++)
+    s->b[i] = s->k[i] = 0;
+}
+
 static void bn_backward(const struct run *r) {
   const struct bn_scratch s = scratch_of(r);
   const struct bn_rows j = {r, s.a, s.b, s.k};
   struct spread spread = spread_of(r, &s);
   imgrec__mask_gradient(r);
-  if (r->pool)
-    sum_spread(&spread);
-  else
-    sum_pixels(r, &s, r->dy, r->x[0]);
-  bn_factors_back(r, &s);
+  if (r->node->frozen) {
+    bn_factors_frozen(r, &s);
+  } else {
+    if (r->pool)
+      sum_spread(&spread);
+    else
+      sum_pixels(r, &s, r->dy, r->x[0]);
+    bn_factors_back(r, &s);
+  }
   if (r->dx[0] && r->pool)
     imgrec__parallel_for(r->context->pool, ceil_div(spread.rows, spread.piece),
                          affine2_task, &spread);

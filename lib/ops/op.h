@@ -70,8 +70,9 @@ enum { NODE_MAX_INPUTS = 8, NODE_MAX_PARAMS = 4, OP_NAME_MAX = 64 };
 struct node {
   const struct op *op;
   char name[OP_NAME_MAX];
-  int used;  /* whether a later node reads its value */
-  int layer; /* of the text: a layer with an activation makes two nodes */
+  int used;   /* whether a later node reads its value */
+  int frozen; /* its parameters stay */
+  int layer;  /* of the text: a layer with an activation makes two nodes */
   int inputs[NODE_MAX_INPUTS], input_count;
   struct shape in[NODE_MAX_INPUTS], out;
   struct param params[NODE_MAX_PARAMS];
@@ -87,6 +88,10 @@ struct node {
   float alpha, epsilon, momentum, rate;
   int activation; /* enum activation */
 };
+
+static inline int param_learns(const struct node *n, int k) {
+  return k < n->param_count && n->params[k].trainable && !n->frozen;
+}
 
 /* An optimiser's step, Adam's or, without moment2, that of gradient descent
  * with momentum.  Moments lie as the weights do. */

@@ -42,14 +42,6 @@ static void set_rates(struct imgrec_trainer *t) {
   }
 }
 
-/* Whether "conv1." begins with `prefix`. */
-static int layer_begins(const struct node *n, const char *prefix) {
-  size_t length = strlen(n->name), wanted = strlen(prefix);
-  if (wanted > length + 1 || memcmp(n->name, prefix, min_size(wanted, length)))
-    return 0;
-  return wanted <= length || prefix[length] == '.';
-}
-
 int imgrec_trainer_set_layer_rate(imgrec_trainer *t, const char *prefix,
                                   float factor) {
   if (!t)
@@ -64,7 +56,7 @@ int imgrec_trainer_set_layer_rate(imgrec_trainer *t, const char *prefix,
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "the factor of a learning rate must be in (0, 1000]");
   for (int i = 0; i < g->node_count; i++)
-    if (g->nodes[i].param_count > 0 && layer_begins(&g->nodes[i], prefix)) {
+    if (imgrec__layer_begins(&g->nodes[i], prefix)) {
       set_rate(&t->rules[i], factor);
       count++;
     }

@@ -122,6 +122,10 @@ int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
   if (status < 0 ||
       (status = imgrec__model_need_floats(model, "cannot be trained")) < 0)
     return status;
+  if (!imgrec__learns(&model->graph))
+    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
+                        "the model cannot be trained: it has no weights, or "
+                        "all its layers are frozen");
   struct imgrec_trainer *t = imgrec__alloc_zero(&ctx->allocator, sizeof *t);
   if (!t)
     return imgrec__fail_memory(&ctx->error, &ctx->allocator, "the trainer");
