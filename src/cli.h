@@ -43,6 +43,15 @@ struct settings {
   int part;                   /* IMGREC_PART_* or PART_ALL */
   int show;                   /* SHOW_* */
   int weights, range;         /* IMGREC_WEIGHTS_*, _RANGE_* */
+  /* How to train: train_options.c. */
+  double weight_decay, warmup_epochs; /* below 0: not given */
+  double label_smoothing, clip_norm, ema, layer_decay;
+  double step_epochs, step_factor, final_factor;
+  int64_t patience;
+  const char *freeze;
+  int schedule; /* IMGREC_SCHEDULE_* */
+  int balance;  /* 0: not given, else IMGREC_BALANCE_* + 1 */
+  int nesterov, decay_all;
   int json, text, help, train, layers;
   int argument_count; /* what is not an option, in order */
   char **arguments;
@@ -124,6 +133,31 @@ const char *part_name(int part);
 int match_classes(imgrec_dataset *data, const imgrec_model *model);
 /* The skipped files of a data set to stderr, the first few by name. */
 void warn_skipped(const imgrec_dataset *data, const char *command);
+
+/* ---- train_options.c ---------------------------------------------------- */
+
+/* Images of the smallest class and of the largest. */
+struct class_sizes {
+  int64_t least, most;
+  int smallest, reserved;
+};
+
+/* EXIT_USAGE where options contradict each other. */
+int check_train_options(const struct settings *s, const char *command);
+void trainer_options(imgrec_trainer_options *o, const struct settings *s);
+void fit_options(imgrec_fit_options *o, const struct settings *s,
+                 const struct class_sizes *sizes);
+/* Those of --freeze. */
+int freeze_layers(imgrec_model *model, imgrec_context *ctx,
+                  const struct settings *s, const char *command);
+/* 0 when out of memory. */
+int count_classes(struct class_sizes *out, const imgrec_dataset *data);
+/* IMGREC_BALANCE_*: as asked, else by the sizes. */
+int choose_balance(const struct settings *s, const struct class_sizes *sizes);
+const char *balance_name(int balance);
+/* One line where classes are uneven: that they are, and what is done. */
+void print_balance(const struct settings *s, const struct class_sizes *sizes,
+                   const imgrec_dataset *data);
 
 /* ---- json_out.c --------------------------------------------------------- */
 

@@ -28,6 +28,8 @@ struct job {
   int val_is_split;
   double test_loss, test_accuracy; /* NaN: not measured */
   struct train_progress progress;
+  struct class_sizes sizes; /* of the training set */
+  imgrec_fit_result result;
 };
 
 /* The library's sentence about the last failure. */
@@ -71,6 +73,8 @@ static int check_settings(const struct settings *s) {
     return usage_error(NAME, "--size is for presets; with --arch the input "
                              "line of the file says the size");
   int code = s->preset ? check_preset(s->preset, NAME) : EXIT_OK;
+  if (code == EXIT_OK)
+    code = check_train_options(s, NAME);
   return code != EXIT_OK ? code : check_output(s->output);
 }
 
@@ -128,6 +132,8 @@ static int open_data(struct job *job) {
   if (code == EXIT_OK && s->labels != NULL && job->labels.count != classes)
     return fail(NAME, "--labels: %s names %d classes, the data has %d",
                 s->labels, job->labels.count, classes);
+  if (code == EXIT_OK && !count_classes(&job->sizes, job->train))
+    return fail(NAME, "out of memory");
   return code;
 }
 
@@ -233,11 +239,10 @@ static int make_model(struct job *job) {
 
 static int make_trainer(struct job *job) {
   imgrec_trainer_options options;
-  imgrec_trainer_options_init(&options, sizeof options);
-  options.seed = job->s->seed;
-  options.optimizer = job->s->optimizer;
-  options.max_batch = (int32_t)job->s->batch;
-  options.learning_rate = (float)job->s->learning_rate;
+  trainer_options(&options, job->s);
+  int code = freeze_layers(job->model, job->ctx, job->s, NAME);
+  if (code != EXIT_OK)
+    return code;
   if (imgrec_trainer_create(&job->trainer, job->model, &options) < 0)
     return library_failed(job);
   return EXIT_OK;
@@ -273,6 +278,7 @@ static void print_start(const struct job *job) {
   if (job->test != NULL)
     printf("test: %lld images %s\n", (long long)size_of(job->test),
            s->test ? "of --test" : "of the test part");
+  print_balance(s, &job->sizes, job->train);
   if (job->preset != NULL)
     printf("network: preset %s%s", job->preset,
            s->preset ? "" : " (chosen by the size of the images)");
@@ -301,6 +307,10 @@ static void print_start_json(const struct job *job) {
     json_integer(&j, in[i]);
   json_close(&j, ']');
   json_key(&j, "parameters"), json_integer(&j, count_parameters(job->model));
+  json_key(&j, "smallest_class"), json_integer(&j, job->sizes.least);
+  json_key(&j, "largest_class"), json_integer(&j, job->sizes.most);
+  json_key(&j, "balance");
+  json_string(&j, balance_name(choose_balance(job->s, &job->sizes)));
   json_finish(&j);
 }
 
@@ -311,6 +321,9 @@ static double training_rate(const struct run_clock *c) {
 
 static void print_done(const struct job *job) {
   const struct train_progress *p = &job->progress;
+  if (job->result.stopped_early)
+    printf("stopped early: no better epoch than %d in %lld\n", p->best_epoch,
+           (long long)job->s->patience);
   if (job->test != NULL && !isnan(job->test_accuracy))
     printf("test: loss %.4f, accuracy %.2f %%\n", job->test_loss,
            100 * job->test_accuracy);
@@ -327,6 +340,8 @@ static void print_done_json(const struct job *job) {
   json_open(&j, '{');
   json_key(&j, "event"), json_string(&j, "done");
   json_key(&j, "epochs"), json_integer(&j, p->epochs_done);
+  json_key(&j, "best_epoch"), json_integer(&j, p->best_epoch);
+  json_key(&j, "stopped_early"), json_integer(&j, job->result.stopped_early);
   json_key(&j, "train_loss"), json_float(&j, p->train_loss);
   json_key(&j, "val_loss"), json_float(&j, p->val_loss);
   json_key(&j, "val_accuracy"), json_float(&j, p->val_accuracy);
@@ -403,15 +418,14 @@ static int finish(struct job *job, int fit_status) {
 
 static int fit(struct job *job) {
   imgrec_fit_options options;
-  imgrec_fit_options_init(&options, sizeof options);
-  options.seed = job->s->seed;
-  options.epochs = (int32_t)job->s->epochs;
-  options.batch = (int32_t)job->s->batch;
+  fit_options(&options, job->s, &job->sizes);
+  imgrec_fit_result_init(&job->result, sizeof job->result);
   options.progress = progress_step;
   options.progress_user = &job->progress;
   catch_stop_signals();
   progress_begin(&job->progress, job->s->json);
-  int status = imgrec_fit(job->trainer, job->train, job->val, &options, NULL);
+  int status =
+      imgrec_fit(job->trainer, job->train, job->val, &options, &job->result);
   progress_end(&job->progress);
   return finish(job, status);
 }

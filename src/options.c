@@ -77,8 +77,53 @@ static const struct option_spec specs[] = {
      AT(seconds), 1e-30, 86400, CMD_BENCH, KIND_FLOAT, 0},
     {"lr", "X", "learning rate (0.001 for adam, 0.01 for sgd)", NULL,
      AT(learning_rate), 1e-30, 1000, CMD_TRAIN, KIND_FLOAT, 0},
-    {"optimizer", "NAME", "adam or sgd (adam)", "adam|sgd", AT(optimizer), 0, 0,
-     CMD_TRAIN, KIND_CHOICE, 0},
+    {"optimizer", "NAME", "adam, adamw or sgd (adam)", "adam|sgd|adamw",
+     AT(optimizer), 0, 0, CMD_TRAIN, KIND_CHOICE, 0},
+    {"nesterov", NULL, "Nesterov's momentum, for sgd", NULL, AT(nesterov), 0, 0,
+     CMD_TRAIN, KIND_FLAG, 0},
+    {"weight-decay", "X", "decay of weights (0.01 for adamw, else 0)", NULL,
+     AT(weight_decay), 0, 10, CMD_TRAIN, KIND_FLOAT, 0},
+    {"decay-all", NULL, "decay biases and batch norm too", NULL, AT(decay_all),
+     0, 0, CMD_TRAIN, KIND_FLAG, 0},
+    {"label-smoothing", "X", "share of a label given to all classes (0)", NULL,
+     AT(label_smoothing), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
+    {"clip-norm", "X", "scale gradients down to this norm (0: never)", NULL,
+     AT(clip_norm), 0, 1e30, CMD_TRAIN, KIND_FLOAT, 0},
+    {"schedule", "NAME",
+     "of the learning rate: constant, step, cosine or\n"
+     "one-cycle (constant)",
+     "constant|step|cosine|one-cycle", AT(schedule), 0, 0, CMD_TRAIN,
+     KIND_CHOICE, 0},
+    {"warmup-epochs", "X",
+     "epochs in which the rate rises (a 20th of all for\n"
+     "cosine, 0.3 of all for one-cycle, else 0)",
+     NULL, AT(warmup_epochs), 0, 1000000, CMD_TRAIN, KIND_FLOAT, 0},
+    {"step-epochs", "X", "epochs from step to step (a third of all)", NULL,
+     AT(step_epochs), 0, 1000000, CMD_TRAIN, KIND_FLOAT, 0},
+    {"step-factor", "X", "what a step makes of the rate (0.1)", NULL,
+     AT(step_factor), 1e-30, 1, CMD_TRAIN, KIND_FLOAT, 0},
+    {"final-factor", "X",
+     "share of the rate at the end of cosine (0) and\n"
+     "one-cycle (0.000004)",
+     NULL, AT(final_factor), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
+    {"ema", "X",
+     "validate and keep averages of the weights that decay\n"
+     "by this at each step, such as 0.999 (0: none)",
+     NULL, AT(ema), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
+    {"patience", "N", "stop after so many epochs without a better one", NULL,
+     AT(patience), 1, 1000000, CMD_TRAIN, KIND_INTEGER, 0},
+    {"balance", "HOW",
+     "of uneven classes: none, weights or sampler (weights\n"
+     "from 1 to 10 on, else none)",
+     "none|weights|sampler", AT(balance), 1, 0, CMD_TRAIN, KIND_CHOICE, 0},
+    {"freeze", "PREFIX",
+     "layers that do not learn: those whose names begin so;\n"
+     "several with commas",
+     NULL, AT(freeze), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+    {"layer-decay", "X",
+     "each layer learns slower than the next, by this\n"
+     "factor (1)",
+     NULL, AT(layer_decay), 1e-30, 1, CMD_TRAIN, KIND_FLOAT, 0},
     {"resize", "RULE",
      "how images come to the input's size: stretch, crop\n"
      "or pad (crop)",
@@ -316,6 +361,7 @@ static void set_defaults(struct settings *s) {
   s->count = 10;
   s->images = 512;
   s->weights = IMGREC_WEIGHTS_INT8;
+  s->weight_decay = s->warmup_epochs = -1;
 }
 
 int read_options(struct settings *s, const struct command *command, int argc,

@@ -130,6 +130,7 @@ static void print_epoch_json(const struct train_progress *p,
   json_key(&j, "train_accuracy"), json_float(&j, (double)now->train_accuracy);
   json_key(&j, "val_loss"), json_float(&j, (double)now->val_loss);
   json_key(&j, "val_accuracy"), json_float(&j, (double)now->val_accuracy);
+  json_key(&j, "learning_rate"), json_float(&j, (double)now->learning_rate);
   json_key(&j, "images_per_second"), json_float(&j, p->clock.epoch_rate);
   json_key(&j, "seconds"), json_float(&j, seconds);
   json_finish(&j);

@@ -169,7 +169,20 @@ test_values() {
   refuses --size 32 32x x32 0x8 8x8x8 -8x8 99999x8
   refuses --seed -1 x 18446744073709551616
   refuses --threads 0 257 two
-  refuses --optimizer adamw ADAM ''
+  refuses --optimizer adamax ADAM ''
+  refuses --weight-decay -1 nan x ''
+  refuses --label-smoothing 1 -0.1 x
+  refuses --clip-norm -1 inf x
+  refuses --schedule linear ''
+  refuses --warmup-epochs -1 x
+  refuses --step-epochs -1 x
+  refuses --step-factor 0 1 x
+  refuses --final-factor 1 -1
+  refuses --ema 1 -0.5
+  refuses --patience 0 -1 x
+  refuses --balance even ''
+  refuses --freeze ''
+  refuses --layer-decay 0 1 x
   refuses --isa sse avx
   refuses --resize zoom
   refuses --preset ''
@@ -220,6 +233,101 @@ test_train_options() {
   expect 0 train "$digits" --epochs 1 --val "$digits" --test "$digits" --json \
     -o "$tmp/other.imgrec"
   says '"train_images":1500,"val_images":[0-9]*,"test_images":297'
+}
+
+# NAME OPTIONS...: one epoch with them, which makes another model than the last
+recipe() {
+  name=$1
+  shift
+  expect 0 train "$digits" --epochs 2 --preset tiny --json "$@" \
+    -o "$tmp/recipe.imgrec"
+  sum=$(cksum <"$tmp/recipe.imgrec")
+  check "$name changes nothing" test "$sum" != "$last_sum"
+  last_sum=$sum
+}
+
+test_train_recipes() {
+  last_sum=
+  recipe adam
+  says '"balance":"none"'
+  says '"learning_rate":0.001'
+  recipe adamw --optimizer adamw
+  recipe decay --optimizer adamw --weight-decay 0.1
+  recipe decay-all --optimizer adamw --weight-decay 0.1 --decay-all
+  recipe sgd --optimizer sgd --lr 0.05
+  recipe nesterov --optimizer sgd --lr 0.05 --nesterov
+  recipe sgd-decay --optimizer sgd --lr 0.05 --nesterov --weight-decay 0.001
+  recipe smoothing --label-smoothing 0.1
+  recipe clipping --clip-norm 0.1
+  recipe step --schedule step --step-epochs 1 --step-factor 0.25
+  count 2 '"learning_rate":0.00[0-9]*'
+  says '"epoch":2,.*"learning_rate":0.00025'
+  recipe cosine --schedule cosine
+  recipe warm --schedule cosine --warmup-epochs 1 --final-factor 0.5
+  recipe cycle --schedule one-cycle
+  recipe ema --ema 0.9
+  recipe layers --layer-decay 0.5
+  recipe weights --balance weights
+  says '"balance":"weights"'
+  recipe sampler --balance sampler
+  says '"balance":"sampler"'
+  expect 2 train "$digits" --nesterov -o "$tmp/none"
+  complains '--nesterov is for --optimizer sgd'
+  expect 2 train "$digits" --step-epochs 1 -o "$tmp/none"
+  complains 'are for --schedule step'
+  expect 2 train "$digits" --final-factor 0.5 -o "$tmp/none"
+  complains 'is for --schedule cosine or one-cycle'
+  expect 2 train "$digits" --epochs 3 --warmup-epochs 4 -o "$tmp/none"
+  complains 'more than the 3 epochs'
+}
+
+# At a rate that is far too high nothing gets better for long.
+test_patience() {
+  expect 0 train "$digits" --lr 0.3 --epochs 60 --patience 2 \
+    -o "$tmp/patient.imgrec"
+  says '^stopped early: no better epoch than [0-9]* in 2$'
+  expect 0 train "$digits" --lr 0.3 --epochs 60 --patience 2 --json \
+    -o "$tmp/patient.imgrec"
+  says '"event":"done",.*"stopped_early":1'
+  expect 1 train "$digits" --val-split 0 --patience 2 -o "$tmp/none"
+  complains 'patience must be 0, or positive with a validation set'
+}
+
+test_freeze() {
+  printf 'input 8 8 1\nconv2d 4 kernel=3\nconv2d 4 kernel=3\nflatten\n' \
+    >"$tmp/three_layers.arch"
+  printf 'dense 10\nsoftmax\n' >>"$tmp/three_layers.arch"
+  expect 0 train "$digits" --epochs 1 --init "$tmp/digits.imgrec" \
+    --freeze conv -o "$tmp/frozen.imgrec"
+  says "^frozen: [0-9]* layers* 'conv\.\.\.'"
+  expect 0 train "$digits" --epochs 1 --freeze conv1.,fc --json \
+    --arch "$tmp/three_layers.arch" -o "$tmp/frozen.imgrec"
+  expect 1 train "$digits" --freeze none -o "$tmp/none"
+  complains "--freeze: no layer with weights begins with 'none'"
+  expect 1 train "$digits" --freeze conv,fc -o "$tmp/none"
+  complains 'all its layers are frozen'
+}
+
+# Classes 0 and 1 of the digits, 1 being small.
+test_uneven() {
+  rm -rf "$tmp/uneven" "$tmp/pngs"
+  "$imgrec" sample "$digits" -n 400 --part train -o "$tmp/pngs" >"$out" \
+    2>"$err"
+  mkdir -p "$tmp/uneven/0" "$tmp/uneven/1"
+  find "$tmp/pngs" -name '*-0.png' -exec mv {} "$tmp/uneven/0" ';'
+  find "$tmp/pngs" -name '*-1.png' | sort | head -n 9 |
+    while read -r file; do mv "$file" "$tmp/uneven/1"; done
+  expect 0 train "$tmp/uneven" --epochs 1 -o "$tmp/uneven.imgrec"
+  says "^classes are uneven: 8 ('1') to [0-9]* images; each image counts alike"
+  expect 0 train "$tmp/uneven" --epochs 1 --balance sampler \
+    -o "$tmp/uneven.imgrec"
+  says 'images; each class is drawn as often as any other$'
+  find "$tmp/uneven/1" -name '*.png' | sort | tail -n 7 |
+    while read -r file; do rm "$file"; done
+  expect 0 train "$tmp/uneven" --epochs 1 -o "$tmp/uneven.imgrec"
+  says 'images; each class weighs as much as any other in the loss$'
+  expect 0 train "$tmp/uneven" --epochs 1 --json -o "$tmp/uneven.imgrec"
+  says '"smallest_class":[12],"largest_class":[0-9]*,"balance":"weights"'
 }
 
 test_train_failures() {
@@ -620,7 +728,8 @@ rm -rf "${tmp:?}"/*
 "$imgrec" --version >"$out" || exit 1
 : >"$out"
 : >"$err"
-for suite in help man_page usage values train train_options train_failures \
+for suite in help man_page usage values train train_options train_recipes \
+  patience freeze uneven train_failures \
   labels eval sample predict predict_failures show info quantize \
   quantize_halves quantize_failures bench bench_counts bench_layers \
   bench_chains bench_failures folders signals output terminal; do
