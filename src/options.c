@@ -36,6 +36,11 @@ struct option_spec {
 #define LOOKS     (CMD_INFO | CMD_BENCH)
 #define ALL       (RUNS | LOOKS | CMD_SAMPLE)
 
+#define PRESETS                                                                \
+  "a built-in network: nano, small, base, large, tiny,\n"                      \
+  "lenet5, seed, resnet8, resnet18, mobilenet_v2 or\n"                         \
+  "cifar_fast"
+
 static const struct option_spec specs[] = {
     {"output", "MODEL", "the model file to write", NULL, AT(output), 0, 0,
      CMD_TRAIN | CMD_QUANTIZE, KIND_STRING, 'o'},
@@ -45,12 +50,9 @@ static const struct option_spec specs[] = {
      CMD_TRAIN, KIND_STRING, 0},
     {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
      0, CMD_TRAIN, KIND_STRING, 0},
-    {"preset", "NAME",
-     "a built-in network: seed, lenet5, small, tiny\n"
-     "(chosen by the size of the images)",
+    {"preset", "NAME", PRESETS "\n(chosen by number and size of the images)",
      NULL, AT(preset), 0, 0, CMD_TRAIN, KIND_STRING, 0},
-    {"preset", "NAME", "a built-in network: seed, lenet5, small, tiny", NULL,
-     AT(preset), 0, 0, LOOKS, KIND_STRING, 0},
+    {"preset", "NAME", PRESETS, NULL, AT(preset), 0, 0, LOOKS, KIND_STRING, 0},
     {"arch", "FILE", "a network described by a text file", NULL, AT(arch), 0, 0,
      CMD_TRAIN | LOOKS, KIND_STRING, 0},
     {"size", "HxW", "input height and width of the preset", NULL, AT(height), 1,

@@ -343,7 +343,8 @@ test_show() {
 # ---- Info -------------------------------------------------------------------
 
 test_info() {
-  for preset in seed lenet5 small tiny; do
+  for preset in nano small base large lenet5 tiny resnet8 resnet18 \
+    mobilenet_v2 cifar_fast seed; do
     expect 0 info --preset "$preset"
     says '^total '
     says '^memory for batches of 32'
