@@ -65,7 +65,7 @@ static const struct option_spec specs[] = {
      1000000, LOOKS, KIND_INTEGER, 0},
     {"epochs", "N",
      "passes over the training images (10, or up to 100 so\n"
-     "that 40,000 images are seen)",
+     "that 80,000 images are seen)",
      NULL, AT(epochs), 1, 1000000, CMD_TRAIN, KIND_INTEGER, 0},
     {"batch", "N", "images in one step (32)", NULL, AT(batch), 1, 65536,
      CMD_TRAIN, KIND_INTEGER, 0},
