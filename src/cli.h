@@ -21,7 +21,8 @@ enum {
   CMD_INFO = 8,
   CMD_SAMPLE = 16,
   CMD_QUANTIZE = 32,
-  CMD_BENCH = 64
+  CMD_BENCH = 64,
+  CMD_SUGGEST = 128
 };
 
 /* The value of --part behind those of IMGREC_PART_*. */
@@ -36,6 +37,7 @@ struct settings {
   double learning_rate;
   double val_split; /* 0.1 */
   double seconds;
+  double max_latency_ms, max_memory, max_file; /* MiB the last two */
   uint64_t seed;
   int64_t epochs, batch, threads, top, count, channels, classes, images, runs;
   int height, width;
@@ -120,6 +122,20 @@ int open_network(imgrec_model **out, imgrec_context *ctx,
                  const struct settings *s, const imgrec_model_options *options,
                  const char *command);
 imgrec_layer_info layer_info(const imgrec_model *model, int index);
+
+/* ---- choose.c ----------------------------------------------------------- */
+
+struct choice {
+  const char *preset, *why; /* "small", "for small pictures" */
+};
+
+/* The network for so many images of H, W, C, where H and W are 0 for photos
+ * that are to be made smaller. */
+struct choice choose_preset(const int64_t shape[3], int64_t images);
+/* From what the images share to the input: their own size up to 128 pixels,
+ * else 0 for that of the preset; colour where channels differ. */
+void choose_input(int64_t shape[3]);
+int choose_epochs(int64_t images);
 
 /* ---- data_parts.c ------------------------------------------------------- */
 
@@ -224,5 +240,6 @@ int cmd_info(const struct settings *s);
 int cmd_sample(const struct settings *s);
 int cmd_quantize(const struct settings *s);
 int cmd_bench(const struct settings *s);
+int cmd_suggest(const struct settings *s);
 
 #endif

@@ -9,13 +9,11 @@
 #include <unistd.h>
 
 #define NAME "train"
-/* A size that all images share becomes the input's up to this many pixels a
- * side; larger ones are photos to be made smaller. */
-#define LARGEST_OWN_SIZE 256
 
 /* One run, and all that it holds. */
 struct job {
   const struct settings *s;
+  struct settings own; /* where *s is: with what was left to us filled in */
   const char *data;
   imgrec_context *ctx;
   imgrec_dataset *train, *val, *test;
@@ -23,6 +21,7 @@ struct job {
   imgrec_trainer *trainer;
   struct name_list labels;
   const char *preset; /* NULL with --arch */
+  struct choice choice;
   char *architecture;
   char *found; /* what DATA is, before the split */
   int val_is_split;
@@ -139,37 +138,19 @@ static int open_data(struct job *job) {
 
 /* ---- Network ------------------------------------------------------------ */
 
-/* Input H, W, C: what was asked for, else what the images share, else 0 for
- * the preset's own size, and colour where channels differ. */
-static void choose_input(const struct job *job, int64_t shape[3]) {
-  imgrec_dataset_shape(job->train, shape);
-  if (job->s->height > 0) {
-    shape[0] = job->s->height;
-    shape[1] = job->s->width;
-  } else if (shape[0] == 0 || shape[1] == 0 || shape[0] > LARGEST_OWN_SIZE ||
-             shape[1] > LARGEST_OWN_SIZE) {
-    shape[0] = shape[1] = 0;
-  }
-  if (shape[2] == 0)
-    shape[2] = 3;
-}
-
-static const char *choose_preset(const int64_t shape[3]) {
-  int64_t side = shape[0] < shape[1] ? shape[0] : shape[1];
-  if (side == 0 || side >= 64)
-    return "small";
-  if (side < 28)
-    return "tiny";
-  return shape[2] == 1 ? "lenet5" : "small";
-}
-
 static int get_architecture(struct job *job) {
   const struct settings *s = job->s;
   int64_t shape[3];
   if (s->arch != NULL)
     return read_text_file(&job->architecture, s->arch, NAME);
-  choose_input(job, shape);
-  job->preset = s->preset ? s->preset : choose_preset(shape);
+  imgrec_dataset_shape(job->train, shape);
+  choose_input(shape);
+  if (s->height > 0) {
+    shape[0] = s->height;
+    shape[1] = s->width;
+  }
+  job->choice = choose_preset(shape, imgrec_dataset_size(job->train));
+  job->preset = s->preset ? s->preset : job->choice.preset;
   return preset_text(&job->architecture, job->preset, shape,
                      imgrec_dataset_classes(job->train), NAME);
 }
@@ -280,13 +261,14 @@ static void print_start(const struct job *job) {
            s->test ? "of --test" : "of the test part");
   print_balance(s, &job->sizes, job->train);
   if (job->preset != NULL)
-    printf("network: preset %s%s", job->preset,
-           s->preset ? "" : " (chosen by the size of the images)");
+    printf("network: preset %s%s%s%s", job->preset,
+           s->preset ? "" : " (chosen ", s->preset ? "" : job->choice.why,
+           s->preset ? "" : ")");
   else
     printf("network: %s", s->arch);
-  printf(", input %lld x %lld x %lld, %lld parameters\n", (long long)in[0],
-         (long long)in[1], (long long)in[2],
-         (long long)count_parameters(job->model));
+  printf(", input %lld x %lld x %lld, %lld parameters; %lld epochs\n",
+         (long long)in[0], (long long)in[1], (long long)in[2],
+         (long long)count_parameters(job->model), (long long)s->epochs);
   fflush(stdout);
 }
 
@@ -311,6 +293,7 @@ static void print_start_json(const struct job *job) {
   json_key(&j, "largest_class"), json_integer(&j, job->sizes.most);
   json_key(&j, "balance");
   json_string(&j, balance_name(choose_balance(job->s, &job->sizes)));
+  json_key(&j, "epochs"), json_integer(&j, job->s->epochs);
   json_finish(&j);
 }
 
@@ -434,6 +417,8 @@ static int run(struct job *job) {
   int code = open_context(&job->ctx, job->s, NAME);
   if (code == EXIT_OK)
     code = open_data(job);
+  if (code == EXIT_OK && job->s->epochs == 0)
+    job->own.epochs = choose_epochs(imgrec_dataset_size(job->train));
   if (code == EXIT_OK)
     code = make_model(job);
   if (code == EXIT_OK)
@@ -453,7 +438,8 @@ int cmd_train(const struct settings *s) {
   if (code != EXIT_OK)
     return code;
   memset(&job, 0, sizeof job);
-  job.s = s;
+  job.own = *s;
+  job.s = &job.own;
   job.data = s->arguments[0];
   job.test_loss = job.test_accuracy = NAN;
   release_stop_signals(); /* a script's background job ignores SIGINT */

@@ -47,6 +47,13 @@ static const struct command commands[] = {
      "them, whatever their labels.  --weights f16 or bf16 only stores the\n"
      "weights in half the bytes, takes no DATA, and can be trained on.\n",
      "imgrec quantize photos.imgrec photos/ -o small.imgrec", cmd_quantize},
+    {CMD_SUGGEST, "suggest", "DATA",
+     "find out which size of network suits your images",
+     "Measures built-in networks on this machine, trains each for a short "
+     "time\n"
+     "on DATA, prints what each costs and recognises, and names one.  More\n"
+     "training lifts all of them, the larger ones more.\n",
+     "imgrec suggest photos/ --max-latency-ms 5 --seconds 300", cmd_suggest},
     {CMD_BENCH, "bench", "MODEL | --preset NAME | --arch FILE",
      "measure how fast a network runs or trains here",
      "Runs on random images and prints times, images a second, and the shares\n"
@@ -180,10 +187,10 @@ static int run(int argc, char **argv) {
     return run_command(command, argc - 1, argv + 1);
   if (word[0] == '\0')
     return usage_error("", "a command is missing: train, eval, predict, "
-                           "info, sample, quantize or bench");
+                           "info, sample, quantize, suggest or bench");
   return usage_error("",
                      "'%s' is no command; there are train, eval, predict, "
-                     "info, sample, quantize and bench",
+                     "info, sample, quantize, suggest and bench",
                      word);
 }
 

@@ -34,7 +34,12 @@ struct option_spec {
 #define AT(field) offsetof(struct settings, field)
 #define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE)
 #define LOOKS     (CMD_INFO | CMD_BENCH)
-#define ALL       (RUNS | LOOKS | CMD_SAMPLE)
+#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST)
+
+#define PRESETS                                                                \
+  "a built-in network: nano, small, base, large, tiny,\n"                      \
+  "lenet5, seed, resnet8, resnet18, mobilenet_v2 or\n"                         \
+  "cifar_fast"
 
 static const struct option_spec specs[] = {
     {"output", "MODEL", "the model file to write", NULL, AT(output), 0, 0,
@@ -45,22 +50,23 @@ static const struct option_spec specs[] = {
      CMD_TRAIN, KIND_STRING, 0},
     {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
      0, CMD_TRAIN, KIND_STRING, 0},
-    {"preset", "NAME",
-     "a built-in network: seed, lenet5, small, tiny\n"
-     "(chosen by the size of the images)",
+    {"preset", "NAME", PRESETS "\n(chosen by number and size of the images)",
      NULL, AT(preset), 0, 0, CMD_TRAIN, KIND_STRING, 0},
-    {"preset", "NAME", "a built-in network: seed, lenet5, small, tiny", NULL,
-     AT(preset), 0, 0, LOOKS, KIND_STRING, 0},
+    {"preset", "NAME", PRESETS, NULL, AT(preset), 0, 0, LOOKS, KIND_STRING, 0},
     {"arch", "FILE", "a network described by a text file", NULL, AT(arch), 0, 0,
      CMD_TRAIN | LOOKS, KIND_STRING, 0},
     {"size", "HxW", "input height and width of the preset", NULL, AT(height), 1,
      16384, CMD_TRAIN | LOOKS, KIND_SIZE, 0},
+    {"size", "HxW", "try this input height and width only", NULL, AT(height), 8,
+     16384, CMD_SUGGEST, KIND_SIZE, 0},
     {"channels", "N", "grey (1) or colour (3) input of the preset", NULL,
      AT(channels), 1, 3, LOOKS, KIND_INTEGER, 0},
     {"classes", "N", "classes of the preset (10)", NULL, AT(classes), 1,
      1000000, LOOKS, KIND_INTEGER, 0},
-    {"epochs", "N", "passes over the training images (10)", NULL, AT(epochs), 1,
-     1000000, CMD_TRAIN, KIND_INTEGER, 0},
+    {"epochs", "N",
+     "passes over the training images (10, or up to 100 so\n"
+     "that 80,000 images are seen)",
+     NULL, AT(epochs), 1, 1000000, CMD_TRAIN, KIND_INTEGER, 0},
     {"batch", "N", "images in one step (32)", NULL, AT(batch), 1, 65536,
      CMD_TRAIN, KIND_INTEGER, 0},
     {"batch", "N", "count memory for this many images at once (32)", NULL,
@@ -75,6 +81,14 @@ static const struct option_spec specs[] = {
      AT(runs), 1, 100000, CMD_BENCH, KIND_INTEGER, 0},
     {"seconds", "X", "run for about this long, but at least 3 times (2)", NULL,
      AT(seconds), 1e-30, 86400, CMD_BENCH, KIND_FLOAT, 0},
+    {"seconds", "X", "how long it may take (120)", NULL, AT(seconds), 1e-30,
+     86400, CMD_SUGGEST, KIND_FLOAT, 0},
+    {"max-latency-ms", "X", "most milliseconds for one image alone", NULL,
+     AT(max_latency_ms), 1e-30, 1e9, CMD_SUGGEST, KIND_FLOAT, 0},
+    {"max-memory", "X", "most memory to recognise one image, in MiB", NULL,
+     AT(max_memory), 1e-30, 1e9, CMD_SUGGEST, KIND_FLOAT, 0},
+    {"max-file", "X", "largest model file, in MiB", NULL, AT(max_file), 1e-30,
+     1e9, CMD_SUGGEST, KIND_FLOAT, 0},
     {"lr", "X", "learning rate (0.001 for adam, 0.01 for sgd)", NULL,
      AT(learning_rate), 1e-30, 1000, CMD_TRAIN, KIND_FLOAT, 0},
     {"optimizer", "NAME", "adam, adamw or sgd (adam)", "adam|sgd|adamw",
@@ -131,7 +145,7 @@ static const struct option_spec specs[] = {
     {"val-split", "X",
      "fraction of the training images to validate on, where\n"
      "there is no val part; 0 for none (0.1)",
-     NULL, AT(val_split), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
+     NULL, AT(val_split), 0, 1, CMD_TRAIN | CMD_SUGGEST, KIND_FLOAT, 0},
     {"init", "FILE", "start from the weights in this safetensors file", NULL,
      AT(init), 0, 0, CMD_TRAIN, KIND_STRING, 0},
     {"labels", "FILE", "names of the classes, one a line", NULL, AT(labels), 0,
@@ -162,16 +176,16 @@ static const struct option_spec specs[] = {
     {"text", NULL, "print only the architecture text", NULL, AT(text), 0, 0,
      CMD_INFO, KIND_FLAG, 0},
     {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
-     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE, KIND_SEED, 0},
+     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST, KIND_SEED, 0},
     {"threads", "N", "threads to compute with (one for each core)", NULL,
-     AT(threads), 1, 256, RUNS | CMD_BENCH, KIND_INTEGER, 0},
+     AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST, KIND_INTEGER, 0},
     {"isa", "NAME",
      "instruction set: auto, scalar, avx2 or avx512 (auto);\n"
      "results are the same with each",
-     "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS | CMD_BENCH, KIND_CHOICE,
-     0},
+     "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS | CMD_BENCH | CMD_SUGGEST,
+     KIND_CHOICE, 0},
     {"json", NULL, "print one JSON object a line", NULL, AT(json), 0, 0,
-     RUNS | LOOKS, KIND_FLAG, 0},
+     RUNS | LOOKS | CMD_SUGGEST, KIND_FLAG, 0},
     {"help", NULL, "this help", NULL, AT(help), 0, 0, ALL, KIND_FLAG, 'h'},
 };
 
@@ -355,7 +369,6 @@ static void set_defaults(struct settings *s) {
   memset(s, 0, sizeof *s);
   s->val_split = 0.1;
   s->resize = IMGREC_RESIZE_CROP;
-  s->epochs = 10;
   s->batch = 32;
   s->top = 3;
   s->count = 10;

@@ -75,7 +75,7 @@ test_help() {
   done
   expect 0 --version
   says '^imgrec [0-9]*\.[0-9]*\.[0-9]*$'
-  for command in train eval predict info sample quantize bench; do
+  for command in train eval predict info sample quantize suggest bench; do
     expect 0 "$command" --help
     says "^usage: imgrec $command "
     says "^example: imgrec $command "
@@ -92,7 +92,7 @@ options_in() {
 }
 
 test_man_page() {
-  for command in train eval predict info sample quantize bench; do
+  for command in train eval predict info sample quantize suggest bench; do
     "$imgrec" "$command" --help | sed '1,/^options:/d' |
       sed -n 's/^  \(-.\{20\}\).*/\1/p' | options_in >"$out"
     sed -n "/^\.SS imgrec $command\$/,/^\.S[SH] /p" docs/imgrec.1 |
@@ -451,7 +451,8 @@ test_show() {
 # ---- Info -------------------------------------------------------------------
 
 test_info() {
-  for preset in seed lenet5 small tiny; do
+  for preset in nano small base large lenet5 tiny resnet8 resnet18 \
+    mobilenet_v2 cifar_fast seed; do
     expect 0 info --preset "$preset"
     says '^total '
     says '^memory for batches of 32'
@@ -472,6 +473,45 @@ test_info() {
   train_digits --arch "$tmp/tiny.arch" -o "$tmp/arch.imgrec"
   same "$tmp/arch.imgrec" "$tmp/digits.imgrec"
   expect 1 info "$tmp/nowhere"
+}
+
+# ---- Choosing a network -----------------------------------------------------
+
+test_suggest() {
+  expect 0 suggest "$digits" --seconds 1.5 --max-file 10
+  silent
+  says '^data: .*1350'
+  says '^trying 6 networks on 1350 images for about [0-9.]* s, .* 150 others'
+  says '^tiny  *8 x 8  *14 k .* [0-9.]* %$'
+  says '^base  *8 x 8  *1.5 M  *5.1 M  *5.8 MiB .* [0-9.]* %$'
+  says '^large .* over --max-file$'
+  says '^choice: [a-z_0-9]* 8 x 8: .*'
+  ends_with '^train it: imgrec train .* --preset [a-z_0-9]* --size 8x8 -o MODEL'
+  expect 0 suggest "$digits" --seconds 1 --json --size 16x12 --max-memory 1 \
+    --threads 1
+  valid_json
+  count 1 '"event":"start"'
+  count 6 '"event":"candidate"'
+  says '"input":\[16,12\],"parameters":'
+  says '"network":"large".*"over_limit":"--max-memory","epochs":0,"accuracy":null'
+  ends_with '^{"event":"choice","network":"[a-z_0-9]*","input":\[16,12\],"acc'
+  expect 1 suggest "$digits" --seconds 1 --max-latency-ms 0.0000001
+  complains 'none of these networks keeps within the limits'
+  expect 2 suggest "$digits" --max-file 0
+  expect 2 suggest
+  complains 'give one DATA'
+  expect 1 suggest "$tmp/nowhere"
+  expect 1 suggest "$digits" --val-split 0
+  complains 'has no val part, so --val-split must be above 0'
+}
+
+# What is said of the file is about what the file is.
+test_suggest_file() {
+  expect 0 suggest "$digits" --seconds 0.5 --json
+  said=$(sed -n 's/.*"tiny".*"file_bytes":\([0-9]*\).*/\1/p' "$out")
+  bytes=$(wc -c <"$tmp/digits.imgrec")
+  check "file of $bytes bytes, not ${said:-0}" \
+    test $((20 * (bytes > said ? bytes - said : said - bytes))) -lt "$bytes"
 }
 
 # ---- Quantizing -------------------------------------------------------------
@@ -729,8 +769,8 @@ rm -rf "${tmp:?}"/*
 : >"$out"
 : >"$err"
 for suite in help man_page usage values train train_options train_recipes \
-  patience freeze uneven train_failures \
-  labels eval sample predict predict_failures show info quantize \
+  patience freeze uneven train_failures labels eval sample predict \
+  predict_failures show info quantize suggest suggest_file \
   quantize_halves quantize_failures bench bench_counts bench_layers \
   bench_chains bench_failures folders signals output terminal; do
   "test_$suite"

@@ -24,6 +24,11 @@ static const struct net {
     {"lenet5", 28, 1, 8, 50, 0}, {"tiny", 8, 1, 8, 50, 0},
     {"small", 32, 3, 2, 50, 0},  {"seed", 32, 3, 2, 50, 0},
     {"odd", 21, 3, 16, 2, 1},    {"cifar", 32, 3, 8, 5, 0},
+    {"nano", 16, 3, 4, 2, 1},    {"resnet8", 16, 3, 2, 2, 1},
+    {"nano", 64, 3, 2, 10, 0},   {"resnet8", 32, 3, 4, 10, 0},
+    {"base", 16, 3, 4, 5, 0},    {"cifar_fast", 16, 3, 4, 5, 0},
+    {"base", 160, 3, 2, 1, 0},   {"mobilenet_v2", 64, 3, 4, 3, 0},
+    {"large", 8, 3, 4, 2, 0},    {"resnet18", 32, 3, 4, 1, 0},
 };
 
 /* Pooling of odd sizes; Winograd's gradients in several slabs. */
@@ -54,7 +59,7 @@ struct digests {
 
 static imgrec_model *model_of(imgrec_context *ctx, const struct net *net,
                               int max_batch) {
-  char text[2000];
+  char text[8000];
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
     if (strcmp(net->preset, texts[i].name) == 0)
       return new_model(ctx, texts[i].text, max_batch, 7);

@@ -11,11 +11,13 @@
 
 static void test_preset__names(void **state) {
   (void)state;
-  assert_string_equal(imgrec_preset_name(0), "seed");
-  assert_string_equal(imgrec_preset_name(1), "lenet5");
-  assert_string_equal(imgrec_preset_name(2), "small");
-  assert_string_equal(imgrec_preset_name(3), "tiny");
-  assert_null(imgrec_preset_name(4));
+  static const char *const names[] = {
+      "seed",  "lenet5",  "small",    "tiny",         "nano",      "base",
+      "large", "resnet8", "resnet18", "mobilenet_v2", "cifar_fast"};
+  int count = sizeof names / sizeof names[0];
+  for (int i = 0; i < count; i++)
+    assert_string_equal(imgrec_preset_name(i), names[i]);
+  assert_null(imgrec_preset_name(count));
   assert_null(imgrec_preset_name(-1));
 }
 
@@ -37,7 +39,7 @@ static void test_preset__text(void **state) {
 /* Input and classes as asked for; the least size works, a smaller one is
  * refused. */
 static void check_smallest(imgrec_context *ctx, const char *name, int size) {
-  char text[2000];
+  char text[8000];
   int64_t shape[3];
   assert_true(imgrec_preset(name, size, size + 1, 2, 7, text, sizeof text) > 0);
   imgrec_model *m = new_model(ctx, text, 1, 1);
@@ -58,6 +60,13 @@ static void test_preset__smallest(void **state) {
   check_smallest(ctx, "lenet5", 12);
   check_smallest(ctx, "small", 16);
   check_smallest(ctx, "tiny", 8);
+  check_smallest(ctx, "nano", 8);
+  check_smallest(ctx, "base", 8);
+  check_smallest(ctx, "large", 8);
+  check_smallest(ctx, "resnet8", 8);
+  check_smallest(ctx, "resnet18", 8);
+  check_smallest(ctx, "mobilenet_v2", 8);
+  check_smallest(ctx, "cifar_fast", 8);
   imgrec_context_destroy(ctx);
 }
 
@@ -89,12 +98,29 @@ static void test_preset__arguments(void **state) {
                    IMGREC_ERR_ARGUMENT);
 }
 
+/* A text that is put together piece by piece is cut off as one is. */
+static void test_preset__short_buffer_of_pieces(void **state) {
+  (void)state;
+  char all[8000], part[300];
+  int n = imgrec_preset("base", 0, 0, 0, 0, all, sizeof all);
+  assert_int_equal(n, strlen(all));
+  assert_int_equal(imgrec_preset("base", 0, 0, 0, 0, NULL, 0), n);
+  for (size_t size = 1; size < sizeof part; size++) {
+    memset(part, 'x', sizeof part);
+    assert_int_equal(imgrec_preset("base", 0, 0, 0, 0, part, size), n);
+    assert_int_equal(strlen(part), size - 1);
+    assert_memory_equal(part, all, size - 1);
+    assert_int_equal(part[size], 'x');
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_preset__names),
       cmocka_unit_test(test_preset__text),
       cmocka_unit_test(test_preset__smallest),
       cmocka_unit_test(test_preset__short_buffer),
+      cmocka_unit_test(test_preset__short_buffer_of_pieces),
       cmocka_unit_test(test_preset__arguments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

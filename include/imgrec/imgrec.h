@@ -421,7 +421,13 @@ IMGREC_API int imgrec_model_get_parameter(imgrec_tensor **out,
 IMGREC_API int imgrec_model_set_parameter(imgrec_model *model, const char *name,
                                           const imgrec_tensor *value);
 
-/* The text of a built-in architecture: "seed", "lenet5", "small", "tiny".
+/* The text of a built-in architecture, for any input from 8 x 8 up ("small"
+ * from 16 x 16, "lenet5" 12 x 12, "seed" 22 x 22): "nano", "small", "base",
+ * "large"   57 k, 250 k, 1.5 M, 6.3 M parameters; depthwise-separable, plain,
+ * residual x 2 "tiny", "lenet5", "seed"           plain, for learning "resnet8"
+ * MLPerf Tiny's "resnet18", "mobilenet_v2"         with torchvision's names, so
+ * that imgrec_model_load_weights takes its weights; below 64 pixels a side
+ * without the first two halvings "cifar_fast"                       for 32 x 32
  * Writes at most `size` bytes with the closing NUL and returns the length that
  * the whole text has.  IMGREC_ERR_NOT_FOUND, _ARGUMENT (an input too small for
  * the preset).  height, width or channels of 0: the preset's own. */
