@@ -167,6 +167,7 @@ struct sha256 {
 
 void imgrec__sha256_init(struct sha256 *s);
 void imgrec__sha256_update(struct sha256 *s, const void *bytes, size_t n);
+void imgrec__sha256_digest(struct sha256 *s, unsigned char out[32]);
 /* 64 lower-case hex digits and a NUL. */
 void imgrec__sha256_hex(struct sha256 *s, char out[65]);
 /* In plain C, and by the instructions of a processor for which

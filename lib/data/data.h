@@ -166,12 +166,54 @@ int imgrec__dataset_new(struct imgrec_dataset **out, struct store *s,
 /* describe.c: sets shape and description. */
 int imgrec__dataset_describe(struct imgrec_dataset *d);
 
+/* ---- similar.c: the same pictures among many ----------------------------- */
+
+/* One image of several data sets that are numbered through, set by set. */
+struct sight {
+  unsigned char digest[32]; /* of the file's bytes, or of the pixels */
+  struct fingerprint print;
+  int32_t height, width, channels;
+  int32_t status; /* negative: not readable, and the rest does not count */
+  char *reason;
+};
+
+/* What image i is like among those before it of one set; -1: none. */
+struct twin {
+  int64_t image; /* numbered through */
+  float difference;
+  int32_t exact;
+};
+
+#define IMGREC__EXAMINE_SETS 16
+
+struct similar {
+  struct imgrec_dataset *const *datasets;
+  const struct sight *seen;
+  const int64_t *firsts; /* of each set, and the end */
+  int sets;
+  struct twin *twins; /* images x sets */
+  int64_t *leader;    /* of each: the first equal one of its own set */
+};
+
+/* Fills twins and leader, which have room; IMGREC_ERR_MEMORY or _LIMIT. With
+ * `near` 0 only what is equal is looked for. */
+int imgrec__similar_find(struct similar *s, struct imgrec_context *ctx,
+                         int near);
+
+/* examination.c: the report that `s` gives. */
+int imgrec__examination_new(struct imgrec_examination **out,
+                            const struct similar *s);
+
 /* ---- image_cache.c: what a loader need not decode again ------------------ */
 
 struct image_cache;
+/* What may be kept of the `wanted` bytes (0: not said): at most half of what
+ * the context's max_bytes leaves, as others need some, and nothing there unless
+ * said. */
+#define IMGREC__CACHE_BYTES ((uint64_t)256 << 20)
+uint64_t imgrec__cache_room(const struct allocator *a, uint64_t wanted);
 /* Room for up to max_bytes of images that imgrec__preprocess_pixels made by p;
- * NULL when there is none, which is no failure: also in a context with a
- * max_bytes of its own, as others may need what it leaves. */
+ * NULL when there is none, which is no failure. */
 struct image_cache *imgrec__image_cache_create(struct allocator *a,
                                                size_t images,
                                                const imgrec_preprocess *p,
@@ -195,7 +237,6 @@ int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
 void imgrec__loader_destroy(struct loader *l);
 /* For more than one pass: keeps images of files, as far as they fit into
  * max_bytes, so that only the first pass decodes them. */
-#define IMGREC__CACHE_BYTES ((uint64_t)256 << 20)
 void imgrec__loader_keep(struct loader *l, uint64_t max_bytes);
 /* A new pass over all images, without those that failed in an earlier one; in
  * the order of the data set or shuffled by seed and epoch. */
