@@ -21,8 +21,11 @@ enum {
   CMD_INFO = 8,
   CMD_SAMPLE = 16,
   CMD_QUANTIZE = 32,
-  CMD_BENCH = 64
+  CMD_BENCH = 64,
+  CMD_CHECK = 4096
 };
+
+#define NOT_GIVEN UINT64_MAX
 
 /* The value of --part behind those of IMGREC_PART_*. */
 #define PART_ALL 4
@@ -43,7 +46,8 @@ struct settings {
   int part;                   /* IMGREC_PART_* or PART_ALL */
   int show;                   /* SHOW_* */
   int weights, range;         /* IMGREC_WEIGHTS_*, _RANGE_* */
-  int json, text, help, train, layers;
+  int json, text, help, train, layers, no_check;
+  uint64_t cache;     /* bytes; NOT_GIVEN without --cache */
   int argument_count; /* what is not an option, in order */
   char **arguments;
 };
@@ -124,6 +128,9 @@ const char *part_name(int part);
 int match_classes(imgrec_dataset *data, const imgrec_model *model);
 /* The skipped files of a data set to stderr, the first few by name. */
 void warn_skipped(const imgrec_dataset *data, const char *command);
+/* The same without the first `first` of them. */
+void warn_skipped_from(const imgrec_dataset *data, int first,
+                       const char *command);
 
 /* ---- json_out.c --------------------------------------------------------- */
 
@@ -190,5 +197,6 @@ int cmd_info(const struct settings *s);
 int cmd_sample(const struct settings *s);
 int cmd_quantize(const struct settings *s);
 int cmd_bench(const struct settings *s);
+int cmd_check(const struct settings *s);
 
 #endif

@@ -54,6 +54,14 @@ static const struct command commands[] = {
      "found\n"
      "capable of.  A share above 100 % is of memory that stayed in a cache.\n",
      "imgrec bench --preset small --size 96x96 --train --layers", cmd_bench},
+    {CMD_CHECK, "check", "DATA",
+     "look over data: sizes, unreadable files, the same image twice",
+     "Reads all images of the train, val and test parts and prints what there\n"
+     "is of each class, and which images are there twice, be it exactly or "
+     "saved\n"
+     "or resized anew, within a part, in two of them, or with different "
+     "labels.\n",
+     "imgrec check photos/ --val more-photos/", cmd_check},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -180,10 +188,10 @@ static int run(int argc, char **argv) {
     return run_command(command, argc - 1, argv + 1);
   if (word[0] == '\0')
     return usage_error("", "a command is missing: train, eval, predict, "
-                           "info, sample, quantize or bench");
+                           "info, sample, quantize, bench or check");
   return usage_error("",
                      "'%s' is no command; there are train, eval, predict, "
-                     "info, sample, quantize and bench",
+                     "info, sample, quantize, bench and check",
                      word);
 }
 
