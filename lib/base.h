@@ -128,6 +128,9 @@ struct blob {
   size_t size;
 };
 
+/* Asks the system to read a file into its cache now, without waiting for it: to
+ * read it soon will be quick.  Whatever is wrong with it will show then. */
+void imgrec__file_ahead(const char *path);
 /* Reads a regular file of at most `limit` bytes. */
 int imgrec__file_read(struct blob *out, struct allocator *a, struct error *e,
                       const char *path, uint64_t limit);

@@ -225,6 +225,8 @@ struct kept {
   unsigned char *pixels; /* NULL: it has none */
   unsigned char *channels;
 };
+/* 1 when that image has its pixels there; c may be NULL. */
+int imgrec__image_cache_has(const struct image_cache *c, size_t index);
 /* c may be NULL. */
 struct kept imgrec__image_cache_get(struct image_cache *c, size_t index);
 
@@ -238,6 +240,10 @@ void imgrec__loader_destroy(struct loader *l);
 /* For more than one pass: keeps images of files, as far as they fit into
  * max_bytes, so that only the first pass decodes them. */
 void imgrec__loader_keep(struct loader *l, uint64_t max_bytes);
+/* While images are decoded the system is asked for the files of the images that
+ * come after them, so that these are in memory when their turn comes; 0: it is
+ * not, for those who measure what that gives. */
+void imgrec__loader_ahead(struct loader *l, int on);
 /* A new pass over all images, without those that failed in an earlier one; in
  * the order of the data set or shuffled by seed and epoch. */
 int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,

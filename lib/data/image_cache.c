@@ -58,6 +58,10 @@ void imgrec__image_cache_destroy(struct image_cache *c) {
   imgrec__free(a, c);
 }
 
+int imgrec__image_cache_has(const struct image_cache *c, size_t index) {
+  return c && c->place[index] >= 0 && c->channels[c->place[index]] != 0;
+}
+
 struct kept imgrec__image_cache_get(struct image_cache *c, size_t index) {
   struct kept none = {NULL, NULL};
   if (!c)

@@ -14,9 +14,11 @@
 
 #define QUARTERS 4
 #define PLACES   65536
-/* Where very many hashes are alike, an image is compared with so many of them:
- * the time for n images stays bounded by n times this. */
-#define BUDGET 65536
+/* Where very many hashes are alike, an image is compared with the first so many
+ * of them, and looked at beside so many: the time for n images stays bounded by
+ * n times this. */
+#define COMPARISONS 65536
+#define LOOKS       2048
 
 _Static_assert(IMGREC__NEAR_BITS < 2 * QUARTERS,
                "then one quarter differs in one bit at most");
@@ -153,26 +155,36 @@ static int may_be_near(const struct entry *e, const struct entry *f) {
          bits(e->hash ^ f->hash) <= IMGREC__NEAR_BITS;
 }
 
+struct budget {
+  size_t comparisons, looks;
+};
+
 /* Those before `own` at one place of a table. */
 static void look_at(const struct tables *t, const struct entry *own, int q,
-                    size_t place, size_t *budget) {
+                    size_t place, struct budget *left) {
   const struct entry *e = t->sorted[q] + t->starts[q][place];
   const struct entry *end = t->sorted[q] + t->starts[q][place + 1];
-  for (; e < end && e->image<own->image && * budget> 0; e++, (*budget)--)
-    if (may_be_near(e, own))
-      consider(t->similar, own->image, e->image);
+  for (; e < end && e->image < own->image; e++) {
+    if (left->comparisons == 0 || left->looks == 0)
+      return;
+    left->comparisons--;
+    if (!may_be_near(e, own))
+      continue;
+    left->looks--;
+    consider(t->similar, own->image, e->image);
+  }
 }
 
 static void look_around(void *arg, int i, int worker) {
   const struct tables *t = arg;
   const struct entry *own = &t->entries[i];
-  size_t budget = BUDGET;
+  struct budget left = {COMPARISONS, LOOKS};
   (void)worker;
   for (int q = 0; q < QUARTERS; q++) {
     size_t place = quarter(own->hash, q);
-    look_at(t, own, q, place, &budget);
+    look_at(t, own, q, place, &left);
     for (int bit = 0; bit < 16; bit++)
-      look_at(t, own, q, place ^ (size_t)1 << bit, &budget);
+      look_at(t, own, q, place ^ (size_t)1 << bit, &left);
   }
 }
 
