@@ -38,13 +38,12 @@ static void see_fail(struct sight *seen, struct allocator *a, int status,
 }
 
 /* Takes size and print of pixels. */
-static void see_pixels(struct sight *seen, struct allocator *a,
-                       const struct pixels *p, int print) {
+static void see_pixels(struct sight *seen, const struct pixels *p, int print) {
   seen->height = p->height;
   seen->width = p->width;
   seen->channels = p->channels;
-  if (print && !imgrec__fingerprint(&seen->print, a, p))
-    seen->status = IMGREC_ERR_MEMORY;
+  if (print)
+    imgrec__fingerprint(&seen->print, p);
 }
 
 /* Pixels of another shape are others, whatever their bytes. */
@@ -72,7 +71,7 @@ static int decode_blob(struct sight *seen, struct allocator *a, struct error *e,
   int status = imgrec__decode(&p, a, e, file->bytes, file->size, 0);
   if (status < 0)
     return status;
-  see_pixels(seen, a, &p, 1);
+  see_pixels(seen, &p, 1);
   imgrec__free(a, p.data);
   return IMGREC_OK;
 }
@@ -121,7 +120,7 @@ static void see(void *arg, int i, int worker) {
     struct pixels p = {imgrec__store_pixels(s, item), s->size.height,
                        s->size.width, s->size.channels};
     digest_pixels(x, seen, &p);
-    see_pixels(seen, &x->context->allocator, &p, !x->options.exact_only);
+    see_pixels(seen, &p, !x->options.exact_only);
   }
 }
 
@@ -151,7 +150,7 @@ static void see_hooked(struct examine *x, int i) {
   if (status == IMGREC_OK) {
     struct pixels p = {image->data, (int)image->shape[0], (int)image->shape[1],
                        (int)image->shape[2]};
-    see_pixels(seen, &ctx->allocator, &p, 1);
+    see_pixels(seen, &p, 1);
   } else {
     see_fail(seen, &ctx->allocator, status, ctx->error.text);
   }

@@ -25,50 +25,48 @@ static uint32_t overlap(size_t n, size_t side, size_t j, size_t x) {
   return (uint32_t)(high - low);
 }
 
-/* sums[j] = sum over x of overlap(j, x) row[x], whose weights come to n. */
-static void sum_row(uint32_t sums[SIDE], const unsigned char *row, size_t n) {
+/* sums[j c + k] = sum over x of overlap(j, x) row[x c + k], whose weights come
+ * to n; c is 1 or 3. */
+static void sum_row(uint32_t *sums, const unsigned char *row, size_t n,
+                    size_t c) {
   for (size_t j = 0; j < SIDE; j++) {
     size_t first = n * j / SIDE, last = (n * (j + 1) - 1) / SIDE;
-    uint32_t inside = 0;
+    uint32_t inside[3] = {0, 0, 0};
     for (size_t x = first + 1; x < last; x++)
-      inside += row[x];
-    sums[j] = inside * SIDE + overlap(n, SIDE, j, first) * row[first];
-    if (last > first)
-      sums[j] += overlap(n, SIDE, j, last) * row[last];
+      for (size_t k = 0; k < c; k++)
+        inside[k] += row[x * c + k];
+    uint32_t left = overlap(n, SIDE, j, first);
+    uint32_t right = last > first ? overlap(n, SIDE, j, last) : 0;
+    for (size_t k = 0; k < c; k++)
+      sums[j * c + k] = inside[k] * SIDE + left * row[first * c + k] +
+                        right * row[last * c + k];
   }
 }
 
 /* Adds row y, summed, to the cells that it lies in. */
-static void add_row(uint64_t cells[CELLS], const uint32_t sums[SIDE],
-                    size_t height, size_t y) {
+static void add_row(uint64_t *cells, const uint32_t *sums, size_t height,
+                    size_t y, size_t c) {
   size_t first = SIDE * y / height, last = (SIDE * (y + 1) - 1) / height;
   for (size_t i = first; i <= last; i++) {
     uint32_t weight = overlap(height, SIDE, i, y);
-    for (size_t j = 0; j < SIDE; j++)
-      cells[i * SIDE + j] += (uint64_t)weight * sums[j];
+    for (size_t j = 0; j < SIDE * c; j++)
+      cells[i * SIDE * c + j] += (uint64_t)weight * sums[j];
   }
 }
 
-/* One channel of `channels`, or the luma of RGB (channel < 0), averaged over
- * SIDE x SIDE areas; `row` has room for a row. */
-static void average(unsigned char out[CELLS], unsigned char *row,
-                    const struct pixels *p, int channel) {
-  uint64_t cells[CELLS] = {0};
-  uint32_t sums[SIDE];
+/* cells: of SIDE x SIDE x c, the averages of areas, times h w. */
+static void sum_areas(uint64_t *cells, const struct pixels *p) {
   size_t h = (size_t)p->height, w = (size_t)p->width, c = (size_t)p->channels;
+  uint32_t sums[SIDE * 3];
+  memset(cells, 0, CELLS * c * sizeof *cells);
   for (size_t y = 0; y < h; y++) {
-    const unsigned char *from = p->data + y * w * c;
-    if (channel < 0 && c == 3)
-      imgrec__convert(row, 1, from, 3, 1, w);
+    const unsigned char *row = p->data + y * w * c;
+    if (c == 3)
+      sum_row(sums, row, w, 3);
     else
-      for (size_t x = 0; x < w && c > 1; x++)
-        row[x] = from[x * c + (size_t)channel];
-    sum_row(sums, c > 1 ? row : from, w);
-    add_row(cells, sums, h, y);
+      sum_row(sums, row, w, 1);
+    add_row(cells, sums, h, y, c);
   }
-  uint64_t area = (uint64_t)h * w;
-  for (int i = 0; i < CELLS; i++)
-    out[i] = (unsigned char)((cells[i] + area / 2) / area);
 }
 
 /* How far a channel lies from the luma, over areas of 4 x 4 cells. */
@@ -197,19 +195,20 @@ static void measure(struct fingerprint *f) {
   f->contrast = spread(v);
 }
 
-int imgrec__fingerprint(struct fingerprint *out, struct allocator *a,
-                        const struct pixels *p) {
-  unsigned char channel[CELLS], *row = NULL;
+void imgrec__fingerprint(struct fingerprint *out, const struct pixels *p) {
+  uint64_t cells[CELLS * 3], area = (uint64_t)p->height * (uint64_t)p->width;
+  unsigned char rgb[3][CELLS], pixel[3];
+  size_t c = (size_t)p->channels;
   memset(out, 0, sizeof *out);
-  if (p->channels > 1 && !(row = imgrec__alloc(a, (size_t)p->width)))
-    return 0;
-  average(out->luma, row, p, -1);
-  for (int i = 0; i < 2 && p->channels > 1; i++) {
-    average(channel, row, p, 2 * i);
-    tint(out->tint[i], channel, out->luma);
+  sum_areas(cells, p);
+  for (size_t i = 0; i < CELLS; i++) {
+    for (size_t k = 0; k < c; k++)
+      pixel[k] = rgb[k][i] =
+          (unsigned char)((cells[i * c + k] + area / 2) / area);
+    out->luma[i] = c == 3 ? imgrec__luma(pixel) : pixel[0];
   }
-  imgrec__free(a, row);
+  for (int k = 0; k < 2 && c == 3; k++)
+    tint(out->tint[k], rgb[2 * k], out->luma);
   out->hash = hash_of(out->luma);
   measure(out);
-  return 1;
 }

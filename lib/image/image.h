@@ -97,9 +97,7 @@ struct fingerprint {
  * imgrec__fingerprint_near says so. */
 #define IMGREC__NEAR_BITS 7
 
-/* 0 when out of memory. */
-int imgrec__fingerprint(struct fingerprint *out, struct allocator *a,
-                        const struct pixels *p);
+void imgrec__fingerprint(struct fingerprint *out, const struct pixels *p);
 /* 1 where there is nothing to compare: one grey, but for noise. */
 int imgrec__fingerprint_flat(const struct fingerprint *f);
 /* 1 when both are of the same picture as far as one can see; then *difference
