@@ -128,6 +128,9 @@ struct blob {
   size_t size;
 };
 
+/* Asks the system to read a file into its cache now, without waiting for it: to
+ * read it soon will be quick.  Whatever is wrong with it will show then. */
+void imgrec__file_ahead(const char *path);
 /* Reads a regular file of at most `limit` bytes. */
 int imgrec__file_read(struct blob *out, struct allocator *a, struct error *e,
                       const char *path, uint64_t limit);
@@ -167,6 +170,7 @@ struct sha256 {
 
 void imgrec__sha256_init(struct sha256 *s);
 void imgrec__sha256_update(struct sha256 *s, const void *bytes, size_t n);
+void imgrec__sha256_digest(struct sha256 *s, unsigned char out[32]);
 /* 64 lower-case hex digits and a NUL. */
 void imgrec__sha256_hex(struct sha256 *s, char out[65]);
 /* In plain C, and by the instructions of a processor for which

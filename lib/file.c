@@ -119,6 +119,18 @@ int imgrec__file_read(struct blob *out, struct allocator *a, struct error *e,
   return status;
 }
 
+void imgrec__file_ahead(const char *path) {
+#ifdef POSIX_FADV_WILLNEED
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0)
+    return;
+  (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+  close(fd);
+#else
+  (void)path;
+#endif
+}
+
 int imgrec__file_head(const char *path, struct error *e, void *buffer, size_t n,
                       size_t *out_size) {
   struct stat st;

@@ -101,9 +101,8 @@ void imgrec__sha256_update(struct sha256 *s, const void *bytes, size_t n) {
     memcpy(s->block, p + n / 64 * 64, n % 64);
 }
 
-void imgrec__sha256_hex(struct sha256 *s, char out[65]) {
+void imgrec__sha256_digest(struct sha256 *s, unsigned char out[32]) {
   static const unsigned char padding[64] = {0x80};
-  static const char digits[] = "0123456789abcdef";
   uint64_t bits = s->length * 8;
   unsigned char length[8];
   for (int i = 0; i < 8; i++)
@@ -111,7 +110,15 @@ void imgrec__sha256_hex(struct sha256 *s, char out[65]) {
   size_t held = (size_t)(s->length % 64);
   imgrec__sha256_update(s, padding, held < 56 ? 56 - held : 120 - held);
   imgrec__sha256_update(s, length, sizeof length);
+  for (int i = 0; i < 32; i++)
+    out[i] = (unsigned char)(s->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void imgrec__sha256_hex(struct sha256 *s, char out[65]) {
+  static const char digits[] = "0123456789abcdef";
+  unsigned char digest[32];
+  imgrec__sha256_digest(s, digest);
   for (int i = 0; i < 64; i++)
-    out[i] = digits[s->state[i / 8] >> (28 - 4 * (i % 8)) & 15];
+    out[i] = digits[digest[i / 2] >> (4 - 4 * (i % 2)) & 15];
   out[64] = '\0';
 }

@@ -22,8 +22,11 @@ enum {
   CMD_SAMPLE = 16,
   CMD_QUANTIZE = 32,
   CMD_BENCH = 64,
-  CMD_SUGGEST = 128
+  CMD_SUGGEST = 128,
+  CMD_CHECK = 4096
 };
+
+#define NOT_GIVEN UINT64_MAX
 
 /* The value of --part behind those of IMGREC_PART_*. */
 #define PART_ALL 4
@@ -54,7 +57,8 @@ struct settings {
   int schedule; /* IMGREC_SCHEDULE_* */
   int balance;  /* 0: not given, else IMGREC_BALANCE_* + 1 */
   int nesterov, decay_all;
-  int json, text, help, train, layers;
+  int json, text, help, train, layers, no_check;
+  uint64_t cache;     /* bytes; NOT_GIVEN without --cache */
   int argument_count; /* what is not an option, in order */
   char **arguments;
 };
@@ -149,6 +153,9 @@ const char *part_name(int part);
 int match_classes(imgrec_dataset *data, const imgrec_model *model);
 /* The skipped files of a data set to stderr, the first few by name. */
 void warn_skipped(const imgrec_dataset *data, const char *command);
+/* The same without the first `first` of them. */
+void warn_skipped_from(const imgrec_dataset *data, int first,
+                       const char *command);
 
 /* ---- train_options.c ---------------------------------------------------- */
 
@@ -241,5 +248,6 @@ int cmd_sample(const struct settings *s);
 int cmd_quantize(const struct settings *s);
 int cmd_bench(const struct settings *s);
 int cmd_suggest(const struct settings *s);
+int cmd_check(const struct settings *s);
 
 #endif

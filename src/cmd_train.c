@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* imgrec train: data and network from the options, fit, save, test. */
-#include "cli.h"
+#include "data_care.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -136,6 +136,29 @@ static int open_data(struct job *job) {
   return code;
 }
 
+/* What is trained on is left out of validation, and said. */
+static int look_over_data(struct job *job) {
+  struct care c = {.command = NAME};
+  char line[4 * NAME_SIZE];
+  if (!job->s->json)
+    printf("data: %s\n", printable(line, sizeof line, job->found));
+  fflush(stdout);
+  if (job->s->no_check)
+    return EXIT_OK;
+  care_add(&c, job->train, "train", 0);
+  care_add(&c, job->val, "val", job->val_is_split);
+  care_add(&c, job->test, "test", 0);
+  int code = care_examine(&c, job->ctx);
+  if (code == EXIT_OK && job->s->json)
+    print_data_json(&c);
+  else if (code == EXIT_OK)
+    print_data_table(&c, 0);
+  if (code == EXIT_OK)
+    code = care_refuse(&c, job->ctx);
+  care_free(&c);
+  return code;
+}
+
 /* ---- Network ------------------------------------------------------------ */
 
 static int get_architecture(struct job *job) {
@@ -249,9 +272,7 @@ static int64_t count_parameters(const imgrec_model *model) {
 static void print_start(const struct job *job) {
   const struct settings *s = job->s;
   int64_t in[3];
-  char line[4 * NAME_SIZE];
   imgrec_model_input_shape(job->model, in);
-  printf("data: %s\n", printable(line, sizeof line, job->found));
   if (job->val != NULL)
     printf("validation: %lld images %s\n", (long long)size_of(job->val),
            job->val_is_split ? "split off the training images"
@@ -403,6 +424,9 @@ static int fit(struct job *job) {
   imgrec_fit_options options;
   fit_options(&options, job->s, &job->sizes);
   imgrec_fit_result_init(&job->result, sizeof job->result);
+  /* 0 is the library's default, a byte holds no image */
+  if (job->s->cache != NOT_GIVEN)
+    options.cache_bytes = job->s->cache > 0 ? job->s->cache : 1;
   options.progress = progress_step;
   options.progress_user = &job->progress;
   catch_stop_signals();
@@ -419,6 +443,8 @@ static int run(struct job *job) {
     code = open_data(job);
   if (code == EXIT_OK && job->s->epochs == 0)
     job->own.epochs = choose_epochs(imgrec_dataset_size(job->train));
+  if (code == EXIT_OK)
+    code = look_over_data(job);
   if (code == EXIT_OK)
     code = make_model(job);
   if (code == EXIT_OK)

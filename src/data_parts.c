@@ -53,10 +53,15 @@ int match_classes(imgrec_dataset *data, const imgrec_model *model) {
 }
 
 void warn_skipped(const imgrec_dataset *data, const char *command) {
-  int count = imgrec_dataset_skipped(data);
+  warn_skipped_from(data, 0, command);
+}
+
+void warn_skipped_from(const imgrec_dataset *data, int first,
+                       const char *command) {
+  int count = imgrec_dataset_skipped(data) - first;
   for (int i = 0; i < count && i < SKIPPED_SHOWN; i++)
     fprintf(stderr, "imgrec %s: skipped: %s\n", command,
-            imgrec_dataset_skipped_reason(data, i));
+            imgrec_dataset_skipped_reason(data, first + i));
   if (count > SKIPPED_SHOWN)
     fprintf(stderr, "imgrec %s: skipped: %d more files\n", command,
             count - SKIPPED_SHOWN);

@@ -61,6 +61,14 @@ static const struct command commands[] = {
      "found\n"
      "capable of.  A share above 100 % is of memory that stayed in a cache.\n",
      "imgrec bench --preset small --size 96x96 --train --layers", cmd_bench},
+    {CMD_CHECK, "check", "DATA",
+     "look over data: sizes, unreadable files, the same image twice",
+     "Reads all images of the train, val and test parts and prints what there\n"
+     "is of each class, and which images are there twice, be it exactly or "
+     "saved\n"
+     "or resized anew, within a part, in two of them, or with different "
+     "labels.\n",
+     "imgrec check photos/ --val more-photos/", cmd_check},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -172,6 +180,24 @@ static int run_command(const struct command *command, int argc, char **argv) {
   return command->run(&s);
 }
 
+/* "train, eval, ... and bench" */
+static void list_commands(char *out, size_t size) {
+  size_t at = 0;
+  for (size_t i = 0; i < COMMAND_COUNT && at < size; i++) {
+    const char *before = i == 0 ? "" : i + 1 < COMMAND_COUNT ? ", " : " and ";
+    at +=
+        (size_t)snprintf(out + at, size - at, "%s%s", before, commands[i].name);
+  }
+}
+
+static int unknown_command(const char *word) {
+  char names[400];
+  list_commands(names, sizeof names);
+  if (word[0] == '\0')
+    return usage_error("", "a command is missing; there are %s", names);
+  return usage_error("", "'%s' is no command; there are %s", word, names);
+}
+
 static int run(int argc, char **argv) {
   const char *word = argc > 1 ? argv[1] : "";
   if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -185,13 +211,7 @@ static int run(int argc, char **argv) {
   const struct command *command = find_command(word);
   if (command != NULL)
     return run_command(command, argc - 1, argv + 1);
-  if (word[0] == '\0')
-    return usage_error("", "a command is missing: train, eval, predict, "
-                           "info, sample, quantize, suggest or bench");
-  return usage_error("",
-                     "'%s' is no command; there are train, eval, predict, "
-                     "info, sample, quantize, suggest and bench",
-                     word);
+  return unknown_command(word);
 }
 
 int main(int argc, char **argv) {

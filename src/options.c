@@ -16,6 +16,7 @@ enum kind {
   KIND_SEED,    /* uint64_t */
   KIND_FLOAT,   /* double above 0 (or from 0 on with low == 0), below high */
   KIND_SIZE,    /* HxW: two ints each within [low, high] */
+  KIND_BYTES,   /* uint64_t: a number with K, M, G or T, or KB .. TB */
   KIND_CHOICE   /* int: the position in `choices`, plus low */
 };
 
@@ -34,7 +35,7 @@ struct option_spec {
 #define AT(field) offsetof(struct settings, field)
 #define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE)
 #define LOOKS     (CMD_INFO | CMD_BENCH)
-#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST)
+#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK)
 
 #define PRESETS                                                                \
   "a built-in network: nano, small, base, large, tiny,\n"                      \
@@ -50,6 +51,10 @@ static const struct option_spec specs[] = {
      CMD_TRAIN, KIND_STRING, 0},
     {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
      0, CMD_TRAIN, KIND_STRING, 0},
+    {"val", "DATA", "the data to validate on", NULL, AT(val), 0, 0, CMD_CHECK,
+     KIND_STRING, 0},
+    {"test", "DATA", "the data to test on", NULL, AT(test), 0, 0, CMD_CHECK,
+     KIND_STRING, 0},
     {"preset", "NAME", PRESETS "\n(chosen by number and size of the images)",
      NULL, AT(preset), 0, 0, CMD_TRAIN, KIND_STRING, 0},
     {"preset", "NAME", PRESETS, NULL, AT(preset), 0, 0, LOOKS, KIND_STRING, 0},
@@ -146,6 +151,12 @@ static const struct option_spec specs[] = {
      "fraction of the training images to validate on, where\n"
      "there is no val part; 0 for none (0.1)",
      NULL, AT(val_split), 0, 1, CMD_TRAIN | CMD_SUGGEST, KIND_FLOAT, 0},
+    {"cache", "SIZE",
+     "memory for decoded images, such as 2GB; 0 for none\n"
+     "(256MB)",
+     NULL, AT(cache), 0, 0, CMD_TRAIN, KIND_BYTES, 0},
+    {"no-check", NULL, "do not look for images that are there twice", NULL,
+     AT(no_check), 0, 0, CMD_TRAIN, KIND_FLAG, 0},
     {"init", "FILE", "start from the weights in this safetensors file", NULL,
      AT(init), 0, 0, CMD_TRAIN, KIND_STRING, 0},
     {"labels", "FILE", "names of the classes, one a line", NULL, AT(labels), 0,
@@ -178,14 +189,15 @@ static const struct option_spec specs[] = {
     {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
      AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST, KIND_SEED, 0},
     {"threads", "N", "threads to compute with (one for each core)", NULL,
-     AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST, KIND_INTEGER, 0},
+     AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST | CMD_CHECK,
+     KIND_INTEGER, 0},
     {"isa", "NAME",
      "instruction set: auto, scalar, avx2 or avx512 (auto);\n"
      "results are the same with each",
      "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS | CMD_BENCH | CMD_SUGGEST,
      KIND_CHOICE, 0},
     {"json", NULL, "print one JSON object a line", NULL, AT(json), 0, 0,
-     RUNS | LOOKS | CMD_SUGGEST, KIND_FLAG, 0},
+     RUNS | LOOKS | CMD_SUGGEST | CMD_CHECK, KIND_FLAG, 0},
     {"help", NULL, "this help", NULL, AT(help), 0, 0, ALL, KIND_FLAG, 'h'},
 };
 
@@ -213,6 +225,26 @@ static int parse_seed(const char *text, uint64_t *out) {
   unsigned long long x = strtoull(text, &end, 10);
   *out = x;
   return isdigit((unsigned char)text[0]) && *end == '\0' && !errno;
+}
+
+/* A number and a unit of 1024, 1024^2 ... bytes: "300M", "1.5 GB", "0". */
+static int parse_bytes(const char *text, uint64_t *out) {
+  static const char units[] = "KMGT";
+  char *end;
+  double x = strtod(text, &end);
+  if (!isdigit((unsigned char)text[0]) || end == text)
+    return 0;
+  end += *end == ' ';
+  const char *unit =
+      *end != '\0' ? strchr(units, toupper((unsigned char)*end)) : NULL;
+  for (const char *u = units; unit != NULL && u <= unit; u++)
+    x *= 1024;
+  end += unit != NULL;
+  end += *end == 'B' || *end == 'b';
+  if (*end != '\0' || !(x < 1e15))
+    return 0;
+  *out = (uint64_t)x;
+  return 1;
 }
 
 static int parse_float(const char *text, double low, double high, double *out) {
@@ -265,6 +297,8 @@ static void describe_right(char *out, size_t size,
   else if (spec->kind == KIND_SIZE)
     snprintf(out, size, "height and width such as 64x96, each %.0f to %.0f",
              spec->low, spec->high);
+  else if (spec->kind == KIND_BYTES)
+    snprintf(out, size, "a size such as 500MB, 2GB or 0");
   else if (spec->kind == KIND_CHOICE)
     snprintf(out, size, "one of %s", spec->choices);
   else
@@ -297,6 +331,8 @@ static int store(struct settings *s, const struct option_spec *spec,
     return parse_float(value, spec->low, spec->high, field);
   case KIND_SIZE:
     return parse_size(value, spec->low, spec->high, field);
+  case KIND_BYTES:
+    return parse_bytes(value, field);
   case KIND_CHOICE:
     return store_choice(spec, value, field);
   }
@@ -368,6 +404,7 @@ static int bad_value(const struct command *command,
 static void set_defaults(struct settings *s) {
   memset(s, 0, sizeof *s);
   s->val_split = 0.1;
+  s->cache = NOT_GIVEN;
   s->resize = IMGREC_RESIZE_CROP;
   s->batch = 32;
   s->top = 3;

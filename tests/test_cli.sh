@@ -75,7 +75,7 @@ test_help() {
   done
   expect 0 --version
   says '^imgrec [0-9]*\.[0-9]*\.[0-9]*$'
-  for command in train eval predict info sample quantize suggest bench; do
+  for command in train eval predict info sample quantize suggest bench check; do
     expect 0 "$command" --help
     says "^usage: imgrec $command "
     says "^example: imgrec $command "
@@ -92,7 +92,7 @@ options_in() {
 }
 
 test_man_page() {
-  for command in train eval predict info sample quantize suggest bench; do
+  for command in train eval predict info sample quantize suggest bench check; do
     "$imgrec" "$command" --help | sed '1,/^options:/d' |
       sed -n 's/^  \(-.\{20\}\).*/\1/p' | options_in >"$out"
     sed -n "/^\.SS imgrec $command\$/,/^\.S[SH] /p" docs/imgrec.1 |
@@ -132,6 +132,9 @@ test_usage() {
   expect 2 info m --preset tiny
   expect 2 info m --size 8x8
   expect 2 info --preset tiny --channels 2
+  expect 2 check
+  expect 2 check a b
+  complains 'give one DATA, not 2'
   expect 2 sample "$digits"
   complains '-o DIR is missing'
   expect 2 bench
@@ -167,6 +170,7 @@ test_values() {
   refuses --lr 0 -1 nan inf x '' 1e9
   refuses --val-split 1 -0.1 nan half
   refuses --size 32 32x x32 0x8 8x8x8 -8x8 99999x8
+  refuses --cache -1 x '' 2XB 2GBB 1e99 inf
   refuses --seed -1 x 18446744073709551616
   refuses --threads 0 257 two
   refuses --optimizer adamax ADAM ''
@@ -231,7 +235,7 @@ test_train_options() {
   loss=$(sed -n 's/.*"epoch":1,.*"train_loss":\([0-9.e-]*\).*/\1/p' "$out")
   check "--init: loss $loss" awk "BEGIN { exit !(${loss:-9} < 0.7) }"
   expect 0 train "$digits" --epochs 1 --val "$digits" --test "$digits" --json \
-    -o "$tmp/other.imgrec"
+    --no-check -o "$tmp/other.imgrec"
   says '"train_images":1500,"val_images":[0-9]*,"test_images":297'
 }
 
@@ -349,6 +353,8 @@ test_train_failures() {
   printf 'input 8 8 1\nno_such_layer 3\n' >"$tmp/bad.arch"
   expect 1 train "$digits" --arch "$tmp/bad.arch" -o "$tmp/none"
   complains 'line 2'
+  expect 1 train "$digits" --val "$digits" -o "$tmp/none"
+  complains 'all 1500 images to validate on are trained on too'
   check "a model was written" test ! -e "$tmp/none"
 }
 
@@ -709,6 +715,62 @@ test_folders() {
   says '"train_images":60,"val_images":0,"test_images":0'
 }
 
+# Of $tmp/folder: one image of train is in val too, one is in two classes, and
+# one file breaks off.
+test_check() {
+  folder=$tmp/folder
+  one=$(ls "$folder"/train/3/*.png | head -n 1)
+  two=$(ls "$folder"/train/4/*.png | head -n 1)
+  cp "$one" "$folder/val/3/again.png"
+  cp "$two" "$folder/train/5/4.png"
+  five=$(ls "$folder"/train/5/*.png | head -n 1)
+  head -c 100 "$five" >"$folder/train/5/short.png"
+  expect 0 check "$folder"
+  complains 'skipped: .*5/short.png'
+  says '^data: folder per class: 202 '
+  says '^  images *201 *61$'
+  says '^  unreadable files *2 *0$'
+  says '^  twice: exactly *1 *0$'
+  says '^  in a part before: exactly *0 *1$'
+  says '^  twice, labels differ *1 *0$'
+  says '^1 val image is also trained on (1 exactly, 0 nearly)'
+  says 'train/5/4.png (5) is exactly .*train/4/.*png (4)$'
+  says 'val/3/again.png (3) is exactly .*train/3/.*png (3)$'
+  expect 0 check "$folder" --json
+  valid_json
+  says '^{"event":"data","parts":\[{"part":"train","images":201,"unreadable":2'
+  says '"refused_from_validation":1}'
+  count 2 '"event":"duplicate","kind":"exact"'
+  expect 0 train "$folder" --epochs 2 --cache 1KB -o "$tmp/folder.imgrec"
+  says '^1 val image is also trained on .*: left out of validation'
+  says '^validation: 60 images of the val part'
+  expect 0 train "$folder" --epochs 2 --cache 0 --json -o "$tmp/same.imgrec"
+  says '"event":"data".*"refused_from_validation":1'
+  says '"val_images":60'
+  same "$tmp/folder.imgrec" "$tmp/same.imgrec"
+  expect 0 train "$folder" --epochs 1 --no-check --json -o "$tmp/same.imgrec"
+  says '"val_images":61'
+  expect 0 check "$folder" --val "$folder/train" --test "$digits"
+  says '^20[01] val images are also trained on (20[01] exactly, 0 nearly)'
+  expect 1 check "$tmp/nowhere"
+  complains nowhere
+  many_classes
+}
+
+# With many classes they are summed up.
+many_classes() {
+  for i in $(seq 30); do
+    mkdir -p "$tmp/many/class$i"
+    printf 'P2 2 2 255 %d 1 2 3\n' "$i" >"$tmp/many/class$i/a.pgm"
+  done
+  printf 'P2 2 2 255 99 1 2 3\n' >"$tmp/many/class7/b.pgm"
+  expect 0 check "$tmp/many"
+  says '^  classes *30$'
+  says '^  smallest class *1   class1$'
+  says '^  largest class *2   class7$'
+  count 0 '^  class22 '
+}
+
 # ---- Signals, output --------------------------------------------------------
 
 # Starts a long training, waits for its first epoch, ends it with $1.
@@ -772,7 +834,7 @@ for suite in help man_page usage values train train_options train_recipes \
   patience freeze uneven train_failures labels eval sample predict \
   predict_failures show info quantize suggest suggest_file \
   quantize_halves quantize_failures bench bench_counts bench_layers \
-  bench_chains bench_failures folders signals output terminal; do
+  bench_chains bench_failures folders check signals output terminal; do
   "test_$suite"
 done
 echo "$passed passed, $failed failed"

@@ -15,6 +15,7 @@
 
 #include "base.h"
 #include "failing_alloc.h"
+#include "page_cache.h"
 
 #define FOLDER "build/tmp/test_file"
 
@@ -307,6 +308,21 @@ static void test_file__write_out_of_memory(void **state) {
   assert_int_equal(count_files(), 1);
 }
 
+static void test_file__ahead(void **state) {
+  static const char text[] = "read me soon";
+  (void)state;
+  imgrec__file_ahead(FOLDER "/nowhere");
+  imgrec__file_ahead(FOLDER);
+  FILE *file = fopen(FOLDER "/soon", "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(text, 1, sizeof text, file), sizeof text);
+  fclose(file);
+  if (!forget(FOLDER "/soon"))
+    skip();
+  imgrec__file_ahead(FOLDER "/soon");
+  assert_true(becomes_resident(FOLDER "/soon"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -318,6 +334,7 @@ int main(void) {
       CASE(test_file__read_forbidden),
       CASE(test_file__read_out_of_memory),
       CASE(test_file__head),
+      CASE(test_file__ahead),
       CASE(test_file__write),
       CASE(test_file__write_replaces_at_commit),
       CASE(test_file__write_aborted),

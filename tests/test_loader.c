@@ -12,6 +12,7 @@
 #include "data/data.h"
 #include "dataset_files.h"
 #include "failing_alloc.h"
+#include "page_cache.h"
 
 static char root[256];
 
@@ -186,6 +187,44 @@ static void test_loader__failing_files_leave_full_batches(void **state) {
     imgrec_dataset_destroy(d);
     imgrec_context_destroy(ctx);
   }
+}
+
+/* Whether the file behind the window is in memory once the window is full. */
+static int next_file_is_there(int ahead) {
+  char next[300], later[300];
+  const float *x;
+  const int32_t *labels;
+  size_t n;
+  imgrec_preprocess p = input(1200, 1200, 1); /* 5.5 MiB: two images */
+  imgrec_context *ctx = new_context(2);
+  imgrec_dataset *d = open_root(ctx);
+  struct loader *l;
+  snprintf(next, sizeof next, "%s/a/03.pgm", root);
+  snprintf(later, sizeof later, "%s/b/30.pgm", root);
+  int forgotten = forget(next) && forget(later);
+  assert_int_equal(imgrec__loader_create(&l, d, &p, 2), 0);
+  imgrec__loader_ahead(l, ahead);
+  assert_int_equal(imgrec__loader_start(l, 0, 0, 0), 0);
+  /* one window has 00 and 01, which is cut; so the next is read too */
+  assert_int_equal(imgrec__loader_next(l, &x, &labels, &n), 0);
+  int there = ahead ? becomes_resident(next) : resident(next);
+  if (forgotten)
+    assert_int_equal(resident(later), 0);
+  imgrec__loader_destroy(l);
+  imgrec_dataset_destroy(d);
+  imgrec_context_destroy(ctx);
+  return forgotten ? there : -1;
+}
+
+static void test_loader__asks_for_files_ahead(void **state) {
+  char path[300];
+  (void)state;
+  put_files();
+  snprintf(path, sizeof path, "%s/a/03.pgm", root);
+  if (!forget(path))
+    skip();
+  assert_int_equal(next_file_is_there(0), 0);
+  assert_int_equal(next_file_is_there(1), 1);
 }
 
 static void test_loader__window_smaller_than_the_set(void **state) {
@@ -459,6 +498,7 @@ int main(void) {
       CASE(test_loader__in_order),
       CASE(test_loader__shuffled_by_seed_and_epoch),
       CASE(test_loader__failing_files_leave_full_batches),
+      CASE(test_loader__asks_for_files_ahead),
       CASE(test_loader__window_smaller_than_the_set),
       CASE(test_loader__warns_once),
       CASE(test_loader__all_files_fail),

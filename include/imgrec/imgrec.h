@@ -592,6 +592,91 @@ IMGREC_API const char *imgrec_dataset_skipped_reason(const imgrec_dataset *d,
 IMGREC_API int imgrec_dataset_match_labels(imgrec_dataset *dataset,
                                            const imgrec_model *model);
 
+/* ---- Looking over data sets --------------------------------------------- */
+
+typedef struct imgrec_examination imgrec_examination;
+
+/* Called now and then on the calling thread; a non-zero return ends the call
+ * with IMGREC_ERR_CANCELLED. */
+typedef int (*imgrec_examine_fn)(void *user, int64_t images,
+                                 int64_t images_total);
+
+typedef struct imgrec_examine_options {
+  size_t struct_size;
+  imgrec_examine_fn progress;
+  void *progress_user;
+  int32_t exact_only; /* 1: no near duplicates, for which all must be decoded */
+  int32_t reserved;
+} imgrec_examine_options;
+
+IMGREC_API int imgrec_examine_options_init(imgrec_examine_options *options,
+                                           size_t struct_size);
+/* Reads all images of `count` (1 to 16) data sets of one context, such as the
+ * training, validation and test set, and finds what is there twice, within a
+ * set and between them.  Takes some 450 bytes an image.  Files that cannot be
+ * decoded are added to their data set's skipped files, and not read again.
+ * The result stands for itself: data sets may change or be destroyed after. */
+IMGREC_API int imgrec_dataset_examine(imgrec_examination **out,
+                                      imgrec_dataset *const *datasets,
+                                      int count,
+                                      const imgrec_examine_options *options);
+IMGREC_API void imgrec_examination_destroy(imgrec_examination *examination);
+
+typedef struct imgrec_data_summary {
+  size_t struct_size;
+  int64_t images;     /* that can be read */
+  int64_t unreadable; /* files of the data set that cannot */
+  int64_t grey;       /* images of one channel */
+  /* Images with an exact (else a near) duplicate before them in their own
+   * set, and in an earlier set; and those labelled otherwise than one. */
+  int64_t exact, near_duplicates;
+  int64_t exact_elsewhere, near_elsewhere;
+  int64_t conflicting;
+  int32_t height[3], width[3]; /* least, median, greatest */
+} imgrec_data_summary;
+
+IMGREC_API int imgrec_data_summary_init(imgrec_data_summary *summary,
+                                        size_t struct_size);
+/* set: the index of a data set in the call. */
+IMGREC_API int imgrec_examination_summary(const imgrec_examination *examination,
+                                          int set, imgrec_data_summary *out);
+
+enum {
+  /* Files of the same bytes; where images are packed, the same pixels. */
+  IMGREC_DUPLICATE_EXACT = 1,
+  /* The same picture saved or resized anew, as far as one can see: of hashes
+   * of 64 bits at most 7 differ (a perceptual hash by the signs of the cosine
+   * transform), and of 16 x 16 areas brightness differs by less than 1/12 of
+   * its deviation and hue little.  Not found: mirrored or cropped ones. */
+  IMGREC_DUPLICATE_NEAR = 2
+};
+
+typedef struct imgrec_duplicate {
+  size_t struct_size;
+  int64_t image, original; /* indices into their data sets at that time */
+  int32_t set, original_set;
+  int32_t kind;       /* IMGREC_DUPLICATE_* */
+  int32_t same_label; /* by name; 0: the two are labelled differently */
+  float difference;   /* 0 for exact ones, below 1/12 */
+  int32_t reserved;
+} imgrec_duplicate;
+
+IMGREC_API int imgrec_duplicate_init(imgrec_duplicate *duplicate,
+                                     size_t struct_size);
+/* Each image that has duplicates before it in its own set is listed with the
+ * first equal or else the nearest of them; likewise for each earlier set. In
+ * the order of sets and images. */
+IMGREC_API int64_t
+imgrec_examination_duplicates(const imgrec_examination *examination);
+IMGREC_API int
+imgrec_examination_duplicate(const imgrec_examination *examination,
+                             int64_t index, imgrec_duplicate *out);
+/* Takes images out of a data set (not off the disk), such as those to validate
+ * on that are trained on too.  indices: increasing.  IMGREC_ERR_ARGUMENT when
+ * none would be left. */
+IMGREC_API int imgrec_dataset_remove(imgrec_dataset *dataset,
+                                     const int64_t *indices, int64_t count);
+
 /* ---- Fit, evaluate ------------------------------------------------------ */
 
 typedef struct imgrec_progress {
@@ -647,14 +732,17 @@ typedef struct imgrec_fit_options {
   /* W: of ONE_CYCLE where the rate rises, 0: 0.3 of all epochs; of the others
    * a rise before them, the factor times (t + 1) / W; 0: none. */
   float warmup_epochs;
-  float step_epochs;  /* of STEP; 0: a third of all epochs */
-  float step_factor;  /* of STEP, in (0, 1]; 0: 0.1 */
-  float final_factor; /* in [0, 1]; 0: 0 for COSINE, 1 / 250000 for
-                         ONE_CYCLE */
-  int32_t patience;   /* ends after so many epochs without a better one on
-                         `val`; 0: never */
-  int32_t balance;    /* IMGREC_BALANCE_* */
-  int32_t reserved;   /* 0 */
+  float step_epochs;    /* of STEP; 0: a third of all epochs */
+  float step_factor;    /* of STEP, in (0, 1]; 0: 0.1 */
+  float final_factor;   /* in [0, 1]; 0: 0 for COSINE, 1 / 250000 for
+                           ONE_CYCLE */
+  int32_t patience;     /* ends after so many epochs without a better one on
+                           `val`; 0: never */
+  int32_t balance;      /* IMGREC_BALANCE_* */
+  int32_t reserved;     /* 0 */
+  uint64_t cache_bytes; /* for images of files, kept decoded and resized after
+                           the first epoch; 0: 256 MiB, or none in a context
+                           with max_bytes; less than an image: none */
 } imgrec_fit_options;
 
 typedef struct imgrec_fit_result {
@@ -683,11 +771,11 @@ IMGREC_API int imgrec_fit_result_init(imgrec_fit_result *result,
  * weights.  Images are
  * preprocessed as the model says; a model without labels takes those of
  * `train`.  With more than one epoch, images of files are kept decoded in up to
- * 256 MiB, unless the context has max_bytes.  `result` may be NULL.  When
- * training fails, the model has the best weights so far, those from before the
- * call where no epoch was completed, and the trainer's moments begin anew:
- * IMGREC_ERR_DIVERGED when loss or weights are no longer finite, IMGREC_ERR_IO
- * and _FORMAT of images, _MEMORY. */
+ * cache_bytes, of which at most half of what max_bytes leaves.  `result` may be
+ * NULL.  When training fails, the model has the best weights so far, those from
+ * before the call where no epoch was completed, and the trainer's moments begin
+ * anew: IMGREC_ERR_DIVERGED when loss or weights are no longer finite,
+ * IMGREC_ERR_IO and _FORMAT of images, _MEMORY. */
 IMGREC_API int imgrec_fit(imgrec_trainer *trainer, imgrec_dataset *train,
                           imgrec_dataset *val,
                           const imgrec_fit_options *options,

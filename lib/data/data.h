@@ -166,12 +166,54 @@ int imgrec__dataset_new(struct imgrec_dataset **out, struct store *s,
 /* describe.c: sets shape and description. */
 int imgrec__dataset_describe(struct imgrec_dataset *d);
 
+/* ---- similar.c: the same pictures among many ----------------------------- */
+
+/* One image of several data sets that are numbered through, set by set. */
+struct sight {
+  unsigned char digest[32]; /* of the file's bytes, or of the pixels */
+  struct fingerprint print;
+  int32_t height, width, channels;
+  int32_t status; /* negative: not readable, and the rest does not count */
+  char *reason;
+};
+
+/* What image i is like among those before it of one set; -1: none. */
+struct twin {
+  int64_t image; /* numbered through */
+  float difference;
+  int32_t exact;
+};
+
+#define IMGREC__EXAMINE_SETS 16
+
+struct similar {
+  struct imgrec_dataset *const *datasets;
+  const struct sight *seen;
+  const int64_t *firsts; /* of each set, and the end */
+  int sets;
+  struct twin *twins; /* images x sets */
+  int64_t *leader;    /* of each: the first equal one of its own set */
+};
+
+/* Fills twins and leader, which have room; IMGREC_ERR_MEMORY or _LIMIT. With
+ * `near` 0 only what is equal is looked for. */
+int imgrec__similar_find(struct similar *s, struct imgrec_context *ctx,
+                         int near);
+
+/* examination.c: the report that `s` gives. */
+int imgrec__examination_new(struct imgrec_examination **out,
+                            const struct similar *s);
+
 /* ---- image_cache.c: what a loader need not decode again ------------------ */
 
 struct image_cache;
+/* What may be kept of the `wanted` bytes (0: not said): at most half of what
+ * the context's max_bytes leaves, as others need some, and nothing there unless
+ * said. */
+#define IMGREC__CACHE_BYTES ((uint64_t)256 << 20)
+uint64_t imgrec__cache_room(const struct allocator *a, uint64_t wanted);
 /* Room for up to max_bytes of images that imgrec__preprocess_pixels made by p;
- * NULL when there is none, which is no failure: also in a context with a
- * max_bytes of its own, as others may need what it leaves. */
+ * NULL when there is none, which is no failure. */
 struct image_cache *imgrec__image_cache_create(struct allocator *a,
                                                size_t images,
                                                const imgrec_preprocess *p,
@@ -183,6 +225,8 @@ struct kept {
   unsigned char *pixels; /* NULL: it has none */
   unsigned char *channels;
 };
+/* 1 when that image has its pixels there; c may be NULL. */
+int imgrec__image_cache_has(const struct image_cache *c, size_t index);
 /* c may be NULL. */
 struct kept imgrec__image_cache_get(struct image_cache *c, size_t index);
 
@@ -211,10 +255,13 @@ int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
 void imgrec__loader_destroy(struct loader *l);
 /* For more than one pass: keeps images of files, as far as they fit into
  * max_bytes, so that only the first pass decodes them. */
-#define IMGREC__CACHE_BYTES ((uint64_t)256 << 20)
 void imgrec__loader_keep(struct loader *l, uint64_t max_bytes);
 /* Shuffled passes have as many images of each class from now on. */
 int imgrec__loader_balance(struct loader *l);
+/* While images are decoded the system is asked for the files of the images that
+ * come after them, so that these are in memory when their turn comes; 0: it is
+ * not, for those who measure what that gives. */
+void imgrec__loader_ahead(struct loader *l, int on);
 /* A new pass over all images, without those that failed in an earlier one; in
  * the order of the data set or shuffled by seed and epoch. */
 int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,

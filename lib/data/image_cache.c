@@ -21,13 +21,20 @@ static int alloc_arrays(struct image_cache *c, size_t images) {
   return c->place && c->channels && c->pixels;
 }
 
+uint64_t imgrec__cache_room(const struct allocator *a, uint64_t wanted) {
+  if (a->max_bytes == 0)
+    return wanted == 0 ? IMGREC__CACHE_BYTES : wanted;
+  uint64_t left = a->max_bytes - a->used;
+  return wanted < left / 2 ? wanted : left / 2;
+}
+
 struct image_cache *imgrec__image_cache_create(struct allocator *a,
                                                size_t images,
                                                const imgrec_preprocess *p,
                                                uint64_t max_bytes) {
   size_t image = (size_t)p->height * (size_t)p->width * (size_t)p->channels;
   size_t places = min_size((size_t)(max_bytes / image), images);
-  if (places == 0 || places > INT32_MAX || a->max_bytes != 0)
+  if (places == 0 || places > INT32_MAX)
     return NULL;
   struct image_cache *c = imgrec__alloc_zero(a, sizeof *c);
   if (!c)
@@ -49,6 +56,10 @@ void imgrec__image_cache_destroy(struct image_cache *c) {
   imgrec__free(a, c->channels);
   imgrec__free(a, c->place);
   imgrec__free(a, c);
+}
+
+int imgrec__image_cache_has(const struct image_cache *c, size_t index) {
+  return c && c->place[index] >= 0 && c->channels[c->place[index]] != 0;
 }
 
 struct kept imgrec__image_cache_get(struct image_cache *c, size_t index) {

@@ -37,6 +37,7 @@ struct loader {
   int64_t good; /* images of this pass so far */
   struct image_cache *cache;
   struct balance *balance; /* NULL: each image once */
+  int ahead;               /* files are asked for before they are needed */
 };
 
 /* ---- Making ------------------------------------------------------------- */
@@ -99,6 +100,7 @@ int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
     imgrec__loader_destroy(l);
     return status;
   }
+  l->ahead = d->store->pixels == NULL;
   if (d->store->pixels == NULL)
     imgrec__alloc_settle(&ctx->allocator);
   *out = l;
@@ -128,6 +130,10 @@ void imgrec__loader_keep(struct loader *l, uint64_t max_bytes) {
 int imgrec__loader_balance(struct loader *l) {
   return l->balance ? IMGREC_OK
                     : imgrec__balance_create(&l->balance, l->dataset);
+}
+
+void imgrec__loader_ahead(struct loader *l, int on) {
+  l->ahead = on && l->dataset->store->pixels == NULL;
 }
 
 /* ---- A pass ------------------------------------------------------------- */
@@ -232,6 +238,22 @@ static int keep(struct pixels *p, struct error *e, const struct loader *l,
   return IMGREC_OK;
 }
 
+/* Asks for the file of the image at `position` of the pass. */
+static void ask_ahead(const struct loader *l, int64_t position) {
+  if (!l->ahead || position >= l->count)
+    return;
+  int64_t index = l->order[position];
+  const struct imgrec_dataset *d = l->dataset;
+  if (!imgrec__image_cache_has(l->cache, (size_t)index))
+    imgrec__file_ahead(
+        imgrec__strings_get(&d->store->names, (size_t)d->items[index]));
+}
+
+static void ask_for_first(void *arg, int i, int worker) {
+  (void)worker;
+  ask_ahead(arg, i);
+}
+
 struct fill {
   struct loader *loader;
   size_t first;
@@ -248,6 +270,7 @@ static void fill_slot(void *arg, int i, int worker) {
   struct pixels p;
   struct error e;
   (void)worker;
+  ask_ahead(l, l->position + (int64_t)k);
   if (slot->status < 0)
     return;
   int status = find_pixels(&p, &owned, &e, l, slot);
@@ -375,6 +398,8 @@ static int refill(struct loader *l) {
   if (l->balance != NULL)
     imgrec__balance_window(l->balance);
   size_t n = min_size(l->capacity - l->end, (size_t)(l->count - l->position));
+  if (l->ahead && l->position == 0)
+    imgrec__parallel_for(l->context->pool, n, ask_for_first, l);
   for (size_t i = 0; i < n; i++) {
     int64_t index = l->order[l->position++];
     l->slots[i] = (struct slot){.item = d->items[index],

@@ -78,6 +78,33 @@ int imgrec__pnm_header(struct picture *out, struct error *e,
 int imgrec__pnm_decode(unsigned char *dst, struct error *e,
                        const unsigned char *bytes, size_t size);
 
+/* ---- fingerprint.c: to find the same picture again ---------------------- */
+
+#define IMGREC__PRINT_SIDE        16
+#define IMGREC__PRINT_COLOUR_SIDE 4
+
+struct fingerprint {
+  uint64_t hash; /* signs of the 8 x 8 lowest frequencies, bit 0 being 0 */
+  unsigned char luma[IMGREC__PRINT_SIDE * IMGREC__PRINT_SIDE];
+  /* Half of how far red and blue lie from the luma. */
+  signed char tint[2][IMGREC__PRINT_COLOUR_SIDE * IMGREC__PRINT_COLOUR_SIDE];
+  /* Sums of luma over the areas of tint: enough to tell most pictures apart. */
+  int16_t coarse[IMGREC__PRINT_COLOUR_SIDE * IMGREC__PRINT_COLOUR_SIDE];
+  int64_t contrast; /* 256^2 times the variance of luma */
+};
+
+/* Two pictures are near when their hashes differ in at most so many bits, and
+ * imgrec__fingerprint_near says so. */
+#define IMGREC__NEAR_BITS 7
+
+void imgrec__fingerprint(struct fingerprint *out, const struct pixels *p);
+/* 1 where there is nothing to compare: one grey, but for noise. */
+int imgrec__fingerprint_flat(const struct fingerprint *f);
+/* 1 when both are of the same picture as far as one can see; then *difference
+ * is the root of their mean square difference over the greater contrast. */
+int imgrec__fingerprint_near(float *difference, const struct fingerprint *f,
+                             const struct fingerprint *g);
+
 /* ---- resize.c ----------------------------------------------------------- */
 
 /* src: h x w x c to dst: height x width x c, c of 1 or 3. */

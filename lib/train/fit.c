@@ -272,12 +272,13 @@ static int make_loaders(struct fit *f, struct imgrec_dataset *train) {
                                    (int)m->plan.batch);
   if (status < 0 || f->options.epochs == 1)
     return status;
+  uint64_t room =
+      imgrec__cache_room(&m->context->allocator, f->options.cache_bytes);
   int64_t images = train->count, all = images + (f->val ? f->val->count : 0);
-  uint64_t share =
-      (uint64_t)((double)IMGREC__CACHE_BYTES * (double)images / (double)all);
+  uint64_t share = (uint64_t)((double)room * (double)images / (double)all);
   imgrec__loader_keep(f->loader, share);
   if (f->val)
-    imgrec__loader_keep(f->val_loader, IMGREC__CACHE_BYTES - share);
+    imgrec__loader_keep(f->val_loader, room - share);
   return IMGREC_OK;
 }
 
