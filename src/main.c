@@ -47,6 +47,27 @@ static const struct command commands[] = {
      "them, whatever their labels.  --weights f16 or bf16 only stores the\n"
      "weights in half the bytes, takes no DATA, and can be trained on.\n",
      "imgrec quantize photos.imgrec photos/ -o small.imgrec", cmd_quantize},
+    {CMD_CALIBRATE, "calibrate", "MODEL DATA -o MODEL",
+     "make a model as sure as it is right",
+     "DATA are images that the model has not learned from: its val part where\n"
+     "there is one, else all of it.  The temperature that fits them best goes\n"
+     "into the model, and the probability below which an image is none of the\n"
+     "classes.  'imgrec train' does the same with its validation images.\n",
+     "imgrec calibrate photos.imgrec photos/ -o sure.imgrec", cmd_calibrate},
+    {CMD_EXPLAIN, "explain", "MODEL IMAGE -o PNG",
+     "show where in an image a class is seen",
+     "Writes what the network sees of the image, with what speaks for the\n"
+     "class in warm colours (Grad-CAM).\n",
+     "imgrec explain photos.imgrec cat.jpg -o heat.png --class dog",
+     cmd_explain},
+    {CMD_REPORT, "report", "MODEL DATA -o HTML",
+     "write a page on what a model learned and where it errs",
+     "One file that needs nothing else: accuracy with its interval, curves of\n"
+     "the training, confusion matrix, worst mistakes, calibration, where the\n"
+     "network looks.  Measures on the val part of DATA; without one, on the\n"
+     "images that 'imgrec train' would split off; else on the test part.\n",
+     "imgrec report photos.imgrec photos/ --run run/ -o report.html",
+     cmd_report},
     {CMD_BENCH, "bench", "MODEL | --preset NAME | --arch FILE",
      "measure how fast a network runs or trains here",
      "Runs on random images and prints times, images a second, and the shares\n"
@@ -180,10 +201,12 @@ static int run(int argc, char **argv) {
     return run_command(command, argc - 1, argv + 1);
   if (word[0] == '\0')
     return usage_error("", "a command is missing: train, eval, predict, "
-                           "info, sample, quantize or bench");
+                           "info, sample, quantize, calibrate, explain, "
+                           "report or bench");
   return usage_error("",
                      "'%s' is no command; there are train, eval, predict, "
-                     "info, sample, quantize and bench",
+                     "info, sample, quantize, calibrate, explain, report and "
+                     "bench",
                      word);
 }
 
