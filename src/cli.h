@@ -153,6 +153,18 @@ void print_calibration(const imgrec_model *model,
 void json_calibration(struct json_out *j, const imgrec_model *model,
                       const imgrec_calibrate_result *r);
 
+/* ---- cmd_report.c -------------------------------------------------------- */
+
+/* What a run has learned from, and what it is measured on; NULL: nothing. */
+struct run_data {
+  imgrec_dataset *train, *val, *test;
+};
+/* Writes RUN/report.html from the model and RUN/log.jsonl; EXIT_OK or a code
+ * after saying what went wrong. */
+int write_run_report(const struct settings *s, imgrec_context *ctx,
+                     imgrec_model *model, const char *run,
+                     const struct run_data *data);
+
 /* ---- heat.c -------------------------------------------------------------- */
 
 /* `map` (H x W f32 of 0 to 1) in colours over `view`, an image of any size of

@@ -35,7 +35,6 @@ static void print_json(const struct recogniser *r, const char *path,
   struct json_out j = {stdout, 0};
   json_open(&j, '{');
   json_key(&j, "path"), json_string(&j, path);
-  json_key(&j, "rejected"), json_bool(&j, is_unknown(r));
   json_key(&j, "top"), json_open(&j, '[');
   for (int i = 0; i < count; i++) {
     json_open(&j, '{');
@@ -46,6 +45,7 @@ static void print_json(const struct recogniser *r, const char *path,
     json_close(&j, '}');
   }
   json_close(&j, ']');
+  json_key(&j, "rejected"), json_bool(&j, is_unknown(r));
   json_finish(&j);
 }
 

@@ -144,7 +144,7 @@ static int check_settings(const struct settings *s) {
 
 /* --log, else the log of --run. */
 static int open_log(struct report *r) {
-  const char *folder = r->s->report_run;
+  const char *folder = r->run;
   if (r->s->log != NULL)
     return read_log(&r->log, r->s->log, NAME);
   if (folder == NULL)
@@ -189,6 +189,7 @@ int cmd_report(const struct settings *s) {
   memset(&r, 0, sizeof r);
   r.s = s;
   r.model_path = s->arguments[0];
+  r.run = s->report_run;
   code = open_context(&r.ctx, s, NAME);
   if (code != EXIT_OK)
     return code;
@@ -199,5 +200,42 @@ int cmd_report(const struct settings *s) {
   imgrec_dataset_destroy(r.test);
   imgrec_model_destroy(r.model);
   imgrec_context_destroy(r.ctx);
+  return code;
+}
+
+/* ---- At the end of a training run --------------------------------------- */
+
+static int report_run(struct report *r) {
+  size_t size = strlen(r->run) + sizeof "/report.html";
+  char *path = malloc(size);
+  if (path == NULL)
+    return fail("train", "out of memory for the report");
+  snprintf(path, size, "%s/report.html", r->run);
+  int code = open_log(r);
+  if (code == EXIT_OK && report_measure(r) < 0)
+    code = fail("train", "the report: %s", imgrec_last_error(r->ctx));
+  if (code == EXIT_OK)
+    code = report_write(r, path, "train");
+  free(path);
+  return code;
+}
+
+int write_run_report(const struct settings *s, imgrec_context *ctx,
+                     imgrec_model *model, const char *run,
+                     const struct run_data *data) {
+  struct report r;
+  memset(&r, 0, sizeof r);
+  r.s = s;
+  r.ctx = ctx;
+  r.model = model;
+  r.model_path = s->output != NULL ? s->output : run;
+  r.run = run;
+  r.train = data->train;
+  r.data = data->val != NULL ? data->val : data->train;
+  r.test = data->test;
+  r.measured = data->val != NULL ? "validation" : "training";
+  r.learned = data->val == NULL;
+  int code = report_run(&r);
+  report_free(&r);
   return code;
 }

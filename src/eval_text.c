@@ -118,10 +118,10 @@ void json_score(const struct score *sc, const imgrec_model *model) {
   json_key(&j, "images"), json_integer(&j, sc->images);
   json_key(&j, "loss"), json_float(&j, per_image(sc, sc->loss));
   json_key(&j, "top1"), json_float(&j, per_image(sc, sc->top1));
+  json_key(&j, "top5"), json_float(&j, per_image(sc, sc->top5));
   json_key(&j, "top1_interval"), json_open(&j, '[');
   json_float(&j, interval[0]), json_float(&j, interval[1]);
   json_close(&j, ']');
-  json_key(&j, "top5"), json_float(&j, per_image(sc, sc->top5));
   json_key(&j, "macro"), json_open(&j, '{');
   json_triple(&j, &macro);
   json_close(&j, '}');
@@ -182,8 +182,8 @@ static void print_matrix(const struct score *sc) {
 static void print_reliability(const struct score *sc,
                               const imgrec_model *model) {
   const imgrec_calibration c = calibration_of(model);
-  printf("\ncalibration error %.1f %%, %s\n", 100 * calibration_error(sc),
-         c.temperature == 1 ? "not calibrated" : "calibrated");
+  printf("\ncalibration error %.1f %% at temperature %.3f\n",
+         100 * calibration_error(sc), (double)c.temperature);
   printf("  sure by       images      right\n");
   for (int i = 0; i < IMGREC_RELIABILITY_BINS; i++) {
     const imgrec_reliability *b = &sc->bins[i];

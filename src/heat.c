@@ -6,11 +6,11 @@
 
 /* From nothing to all: blue, violet, orange, yellow; after matplotlib's plasma
  * in five steps.  The last number is the share of the colour in the mixture. */
-static const double ramp[][4] = {{13, 8, 135, 0.15},
-                                 {126, 3, 168, 0.35},
-                                 {204, 71, 120, 0.5},
-                                 {248, 149, 64, 0.6},
-                                 {240, 249, 33, 0.65}};
+static const double ramp[][4] = {{13, 8, 135, 0.0},
+                                 {126, 3, 168, 0.28},
+                                 {204, 71, 120, 0.46},
+                                 {248, 149, 64, 0.58},
+                                 {240, 249, 33, 0.66}};
 
 static void mix(unsigned char *rgb, double x) {
   int last = (int)(sizeof ramp / sizeof ramp[0]) - 1;

@@ -50,8 +50,8 @@ static const struct option_spec specs[] = {
     {"class", "NAME", "look for this class (the most probable)", NULL,
      AT(class_name), 0, 0, CMD_EXPLAIN, KIND_STRING, 0},
     {"run", "DIR",
-     "the folder of the training run: its log.jsonl, config.txt\n"
-     "and preview.png go into the page",
+     "the folder of the training run, of which log.jsonl,\n"
+     "config.txt and preview.png go into the page",
      NULL, AT(report_run), 0, 0, CMD_REPORT, KIND_STRING, 0},
     {"log", "FILE", "the log of the training run, a JSON object a line", NULL,
      AT(log), 0, 0, CMD_REPORT, KIND_STRING, 0},
@@ -107,9 +107,8 @@ static const struct option_spec specs[] = {
      "fraction of the training images to validate on, where\n"
      "there is no val part; 0 for none (0.1)",
      NULL, AT(val_split), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
-    {"val-split", "X",
-     "where there is no val part: as imgrec train was told (0.1)", NULL,
-     AT(val_split), 0, 1, CMD_REPORT, KIND_FLOAT, 0},
+    {"val-split", "X", "without a val part: as imgrec train was told (0.1)",
+     NULL, AT(val_split), 0, 1, CMD_REPORT, KIND_FLOAT, 0},
     {"reject-rate", "X",
      "fraction of the validation images that may be called\n"
      "none of the classes; 0 for no such answer (0.05)",

@@ -43,6 +43,7 @@ struct svg_chart {
   struct svg_line lines[2];
   int line_count;
   int percent;   /* y is a share, shown times 100 */
+  int from_zero; /* the scale begins at 0 whatever the values */
   int logarithm; /* y above 0 on a logarithmic scale */
   double mark;   /* an x to be marked; NaN: none */
   const char *mark_label;
@@ -82,6 +83,7 @@ struct report {
   imgrec_context *ctx;
   imgrec_model *model;
   const char *model_path;
+  const char *run; /* the folder of the training run, or NULL */
   imgrec_dataset *train, *data, *test; /* data: what is measured; train and
                                           test may be NULL */
   const char *measured;                /* "validation" */

@@ -24,6 +24,11 @@ static void axes(FILE *f) {
           LEFT + SIDE / 2, TOP + SIDE + 36, LEFT + 8, TOP + 14);
 }
 
+/* A bar of few images says little. */
+static double strength(int64_t images) {
+  return images >= 20 ? 0.8 : 0.2 + 0.6 * (double)images / 20;
+}
+
 static void bars(FILE *f, const imgrec_reliability *bins) {
   double width = (double)SIDE / IMGREC_RELIABILITY_BINS;
   for (int i = 0; i < IMGREC_RELIABILITY_BINS; i++) {
@@ -34,14 +39,14 @@ static void bars(FILE *f, const imgrec_reliability *bins) {
     double sure = b->probability / (double)b->images;
     double x = LEFT + i * width;
     fprintf(f,
-            "<g><rect class=\"fill-a\" opacity=\".75\" x=\"%.1f\" y=\"%.1f\" "
+            "<g><rect class=\"fill-a\" opacity=\"%.2f\" x=\"%.1f\" y=\"%.1f\" "
             "width=\"%.1f\" height=\"%.1f\"/>"
             "<line class=\"line b\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
             "y2=\"%.1f\"/><title>%lld images, sure by %.1f %%, right %.1f "
             "%%</title></g>\n",
-            x + 1, at_y(right), width - 2, right * SIDE, x + 2, x + width - 2,
-            at_y(sure), at_y(sure), (long long)b->images, 100 * sure,
-            100 * right);
+            strength(b->images), x + 1, at_y(right), width - 2, right * SIDE,
+            x + 2, x + width - 2, at_y(sure), at_y(sure), (long long)b->images,
+            100 * sure, 100 * right);
   }
 }
 
@@ -90,7 +95,8 @@ void report_calibration(const struct report *r) {
   section_begin(r->out, "calibration", "How sure it may be",
                 "Bars: the share of right answers among those that are about "
                 "as sure. Orange: how sure they were. Where both agree, a "
-                "probability means what it says.");
+                "probability means what it says. Pale bars stand for few "
+                "images.");
   fputs("<div class=\"plots\">\n", r->out);
   if (r->calibration.temperature != 1)
     diagram(r, r->raw_bins, "As trained", r->raw_error);

@@ -42,7 +42,8 @@ struct matrix {
   const struct report *r;
   const int *order;
   int n;
-  double cell, left, top, font;
+  double cell, left, top, right, font;
+  int upright; /* names of columns stand on end */
 };
 
 static size_t longest_label(const struct report *r) {
@@ -61,10 +62,12 @@ static struct matrix layout(const struct report *r, const int *order) {
            : m.n <= 24 ? 34
            : m.n <= 50 ? 18
                        : 11;
-  m.font = m.n <= 24 ? 13 : m.n <= 50 ? 11 : 9;
-  double text = (double)longest_label(r) * m.font * 0.57 + 14;
+  m.font = m.n <= 24 ? 13 : m.n <= 50 ? 11 : 9.5;
+  double text = (double)longest_label(r) * m.font * 0.54 + 8;
+  m.upright = m.n > NUMBERS_UP_TO;
   m.left = text + 10;
-  m.top = text * 0.8 + 26;
+  m.top = (m.upright ? text : text * 0.8) + 26;
+  m.right = m.upright ? 6 : text * 0.68 + 20; /* the last slanted name */
   return m;
 }
 
@@ -92,8 +95,9 @@ static void draw_labels(FILE *f, const struct matrix *m) {
     cut_label(f, label);
     fprintf(f,
             "</text><text class=\"name\" style=\"font-size:%gpx\" "
-            "transform=\"translate(%.1f %.1f) rotate(-52)\">",
-            m->font, m->left + middle + m->font * 0.2, m->top - 8);
+            "transform=\"translate(%.1f %.1f) rotate(%d)\">",
+            m->font, m->left + middle + m->font * (m->upright ? 0.35 : 0.2),
+            m->top - 8, m->upright ? -90 : -52);
     cut_label(f, label);
     fputs("</text>\n", f);
   }
@@ -120,7 +124,7 @@ static void cell_number(FILE *f, const struct matrix *m, double x, double y,
   fprintf(f,
           "<text class=\"name\" style=\"font-size:%gpx%s\" x=\"%.1f\" "
           "y=\"%.1f\" text-anchor=\"middle\">%lld</text>",
-          m->font, strength > 0.62 ? ";fill:#fff" : "", x + m->cell / 2,
+          m->font, strength > 0.7 ? ";fill:#fff" : "", x + m->cell / 2,
           y + m->cell / 2 + m->font * 0.36, (long long)count);
 }
 
@@ -151,18 +155,22 @@ static void draw_cell(FILE *f, const struct matrix *m, int row, int column) {
           (long long)r->scores[truth].images, 100 * share);
 }
 
+/* In pixels, below which it is scrolled: names must stay readable. */
+static double least_width(const struct matrix *m, double width) {
+  return m->n <= 12 ? width * 0.62 : m->n <= 50 ? width * 0.8 : width * 0.74;
+}
+
 static void draw_matrix(const struct report *r, const int *order) {
   const struct matrix m = layout(r, order);
   FILE *f = r->out;
-  double right = m.top * 0.85 + 6; /* the last slanted name */
-  double width = m.left + m.n * m.cell + right;
+  double width = m.left + m.n * m.cell + m.right;
   double height = m.top + m.n * m.cell + 6;
   fprintf(f,
           "<div class=\"card scroll\"><svg viewBox=\"0 0 %.0f %.0f\" "
           "role=\"img\" style=\"min-width:%.0fpx;max-width:%.0fpx\">"
           "<title>Confusion matrix: a row for each true class, a column for "
           "each answer</title>\n",
-          width, height, m.n <= 12 ? width * 0.62 : width * 0.85,
+          width, height, least_width(&m, width),
           width * (m.n > 50 ? 1.6 : 1.15));
   fprintf(f,
           "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">true "
@@ -207,8 +215,8 @@ static void draw_pairs(const struct report *r) {
   int count = most_confused(r, pairs);
   if (count == 0)
     return;
-  fputs("<h3 style=\"margin-top:28px\">Confused most</h3>\n<div "
-        "class=\"card scroll\"><table><thead><tr><th class=\"t\">true class"
+  fputs("<div class=\"card scroll\"><h3>Confused "
+        "most</h3><table><thead><tr><th class=\"t\">true class"
         "</th><th class=\"t\">taken for</th><th>images</th><th>of this class"
         "</th></tr></thead><tbody>\n",
         r->out);
@@ -238,10 +246,13 @@ void report_confusion(const struct report *r) {
                       "Blue is right, orange wrong, stronger is more of the "
                       "row; classes that are taken for each other stand side "
                       "by side. Point at a cell to read it.");
+  fprintf(r->out, "<div class=\"%s\">\n",
+          r->classes <= KEPT_ORDER_UP_TO ? "two" : "stack");
   if (order != NULL)
     draw_matrix(r, order);
   free(order);
   draw_pairs(r);
+  fputs("</div>\n", r->out);
   section_end(r->out);
 }
 

@@ -29,7 +29,7 @@ static double best_epoch(const struct train_log *log) {
 struct plot {
   const char *title, *first, *second; /* second: NULL, a single line */
   size_t a, b;
-  int percent, logarithm;
+  int percent, logarithm, from_zero;
 };
 
 static void draw(const struct report *r, const struct plot *p) {
@@ -43,6 +43,7 @@ static void draw(const struct report *r, const struct plot *p) {
                             .line_count = p->second ? 2 : 1,
                             .percent = p->percent,
                             .logarithm = p->logarithm,
+                            .from_zero = p->from_zero,
                             .mark = best_epoch(&r->log),
                             .mark_label = "the best epoch, whose weights were "
                                           "kept"};
@@ -76,13 +77,13 @@ void report_curves(const struct report *r) {
     return;
 #define AT(field) offsetof(struct epoch, field)
   const struct plot plots[] = {
-      {"Loss", "training", "validation", AT(train_loss), AT(val_loss), 0, 0},
+      {"Loss", "training", "validation", AT(train_loss), AT(val_loss), 0, 0, 0},
       {"Accuracy", "training", "validation", AT(train_accuracy),
-       AT(val_accuracy), 1, 0},
+       AT(val_accuracy), 1, 0, 0},
       {"Learning rate", "rate", NULL, AT(learning_rate), AT(learning_rate), 0,
-       falls_far(&r->log)},
+       falls_far(&r->log), 1},
       {"Images per second", "images/s", NULL, AT(images_per_second),
-       AT(images_per_second), 0, 0}};
+       AT(images_per_second), 0, 0, 1}};
 #undef AT
   section_begin(r->out, "curves", "How training went",
                 "One point an epoch. The dashed line is the epoch with the "

@@ -46,7 +46,9 @@ static void label(const struct report *r, int c) {
 }
 
 static void file_name(const struct report *r, int64_t index) {
-  fputs("<span class=\"file\">", r->out);
+  fputs("<span class=\"file\" title=\"", r->out);
+  html_text(r->out, imgrec_dataset_source(r->data, index));
+  fputs("\">", r->out);
   html_base_name(r->out, imgrec_dataset_source(r->data, index));
   fputs("</span>", r->out);
 }

@@ -95,12 +95,12 @@ static unsigned char *read_bytes(const char *path, size_t *size) {
 
 /* DIR/name of the run, for free(); NULL without --run. */
 static char *run_file(const struct report *r, const char *name) {
-  if (r->s->report_run == NULL)
+  if (r->run == NULL)
     return NULL;
-  size_t size = strlen(r->s->report_run) + strlen(name) + 2;
+  size_t size = strlen(r->run) + strlen(name) + 2;
   char *path = malloc(size);
   if (path != NULL)
-    snprintf(path, size, "%s/%s", r->s->report_run, name);
+    snprintf(path, size, "%s/%s", r->run, name);
   return path;
 }
 
@@ -275,7 +275,7 @@ void report_repeat(const struct report *r) {
     fputs("imgrec report ", r->out);
     html_text(r->out, r->model_path);
     fputc(' ', r->out);
-    html_text(r->out, r->s->arguments[1]);
+    html_text(r->out, r->s->arguments[r->s->argument_count - 1]);
     fputs(" -o report.html", r->out);
   }
   fputs("</pre>\n", r->out);

@@ -35,6 +35,8 @@ static const char *const sheets[] = {
     ".label{color:var(--soft);font-size:13px}\n"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,"
     "1fr));gap:18px}\n"
+    ".tile{display:flex;flex-direction:column;justify-content:center}\n"
+    ".stack{display:grid;grid-template-columns:minmax(0,1fr);gap:18px}\n"
     ".tile b{display:block;font-size:25px;font-weight:640;letter-spacing:"
     "-.02em;line-height:1.25}\n"
     ".tile span{font-size:13px;color:var(--soft)}\n"
@@ -77,7 +79,8 @@ static const char *const sheets[] = {
     "1fr));gap:18px 16px}\n"
     "figure{margin:0;min-width:0}\n"
     "figure img{display:block;width:100%;aspect-ratio:1;object-fit:cover;"
-    "border-radius:8px;background:var(--track)}\n"
+    "border-radius:8px;background:var(--track);outline:1px solid "
+    "rgba(127,127,127,.16);outline-offset:-1px}\n"
     "figcaption{font-size:13px;line-height:1.4;margin-top:7px;"
     "overflow-wrap:anywhere}\n"
     "figcaption .file{color:var(--soft);font-size:12px;display:block;"
@@ -88,8 +91,8 @@ static const char *const sheets[] = {
     "500px),1fr));gap:18px}\n"
     ".trio{display:grid;grid-template-columns:repeat(3,1fr);gap:10px}\n"
     ".pair{display:grid;grid-template-columns:repeat(2,1fr);gap:10px}\n"
-    ".two{display:grid;grid-template-columns:minmax(280px,1fr) 1fr;"
-    "gap:24px 36px;align-items:start}\n"
+    ".two{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);"
+    "gap:18px;align-items:start}\n"
     ".filters{display:flex;flex-wrap:wrap;gap:8px}\n",
     ".filters img{width:52px;height:52px;image-rendering:pixelated;"
     "border-radius:4px}\n"
@@ -106,6 +109,7 @@ static const char *const sheets[] = {
     "section{margin-top:44px}.shots{grid-template-columns:repeat(auto-fill,"
     "minmax(104px,1fr));gap:14px 10px}.tiles{grid-template-columns:1fr 1fr}"
     ".bar{width:56px}td,th{padding:6px 8px}.big{font-size:50px}}\n"
+    "@media(max-width:520px){.bar{display:none}}\n"
     "@media print{nav{display:none}section{break-inside:avoid}}\n",
 };
 

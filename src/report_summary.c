@@ -83,7 +83,7 @@ static void tiles(const struct report *r) {
   snprintf(note, sizeof note, "%.1f %% before temperature %.2f",
            100 * r->raw_error, (double)r->calibration.temperature);
   tile(r->out, value, "Calibration error");
-  tile_note(r->out, r->calibration.temperature == 1 ? "not calibrated" : note);
+  tile_note(r->out, r->calibration.temperature == 1 ? "as trained" : note);
   if (r->calibration.reject_threshold > 0) {
     snprintf(value, sizeof value, "%.1f %%",
              100 * (double)r->calibration.reject_threshold);

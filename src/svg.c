@@ -8,11 +8,11 @@
 /* In units of the picture. */
 enum {
   WIDTH = 480,
-  HEIGHT = 250,
+  HEIGHT = 238,
   LEFT = 50,
   RIGHT = 84,
   TOP = 12,
-  BOTTOM = 38
+  BOTTOM = 26
 };
 
 /* A scale from values to the picture. */
@@ -72,7 +72,7 @@ static struct scale y_scale(const struct svg_chart *c, double low,
     s.high = s.high > s.low ? s.high : s.low * 10;
     return s;
   }
-  if (low > 0 && low < high * 0.8)
+  if (low > 0 && (c->from_zero || low < high * 0.8))
     low = 0;
   if (high - low < 1e-9 * fabs(high) || high == low)
     low = high > 0 ? 0 : high - 1;

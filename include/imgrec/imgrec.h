@@ -720,7 +720,8 @@ IMGREC_API int imgrec_calibrate_options_init(imgrec_calibrate_options *options,
 IMGREC_API int imgrec_calibrate_result_init(imgrec_calibrate_result *result,
                                             size_t struct_size);
 /* Gives the model the temperature in [1/4, 16] that makes its probabilities
- * most likely on `validation`, images it has not learned from, and the greatest
+ * most likely on `validation`, images it has not learned from (1, where another
+ * gains no more than chance would, at 95 % confidence), and the greatest
  * reject threshold that rejects no more than `reject_rate` of them.  `options`
  * (0.05) and `result` may be NULL.  On failure the model is as before. */
 IMGREC_API int imgrec_model_calibrate(imgrec_model *model,

@@ -180,6 +180,12 @@ static double count_below(const struct logits *l, float threshold) {
 
 /* ---- The call ------------------------------------------------------------ */
 
+/* Whether a gain of this much log-likelihood an image is more than one
+ * parameter gains by chance (at 95 %: half of the quantile of chi-squared). */
+static int is_significant(double gain, size_t images) {
+  return gain * (double)images > 3.841458820694124 / 2;
+}
+
 static void calibrate(struct logits *l, float rate,
                       imgrec_calibrate_result *result) {
   imgrec_calibration *c = &l->model->calibration;
@@ -189,6 +195,10 @@ static void calibrate(struct logits *l, float rate,
   imgrec_calibration_init(c, sizeof *c);
   c->temperature = best_temperature(l);
   measure(l, c->temperature);
+  if (!is_significant(result->loss_before - l->loss, l->count)) {
+    c->temperature = 1;
+    measure(l, 1);
+  }
   result->loss_after = l->loss;
   result->error_after = l->error;
   c->reject_threshold = choose_threshold(l, rate);
