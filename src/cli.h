@@ -23,7 +23,10 @@ enum {
   CMD_QUANTIZE = 32,
   CMD_BENCH = 64,
   CMD_SUGGEST = 128,
-  CMD_CHECK = 4096
+  CMD_CHECK = 256,
+  CMD_CALIBRATE = 1024,
+  CMD_EXPLAIN = 2048,
+  CMD_REPORT = 4096
 };
 
 #define NOT_GIVEN UINT64_MAX
@@ -37,10 +40,12 @@ enum { SHOW_OFF, SHOW_AUTO, SHOW_ASCII, SHOW_256, SHOW_TRUECOLOR };
 /* All options of all commands; zero is "not given" unless said otherwise. */
 struct settings {
   const char *val, *test, *preset, *arch, *init, *output, *labels;
+  const char *unknown, *class_name, *log, *preview, *report_run;
   double learning_rate;
   double val_split; /* 0.1 */
   double seconds;
   double max_latency_ms, max_memory, max_file; /* MiB the last two */
+  double reject_rate;                          /* 0.05 */
   uint64_t seed;
   int64_t epochs, batch, threads, top, count, channels, classes, images, runs;
   int height, width;
@@ -182,6 +187,52 @@ const char *balance_name(int balance);
 void print_balance(const struct settings *s, const struct class_sizes *sizes,
                    const imgrec_dataset *data);
 
+struct json_out;
+
+/* ---- picture.c ----------------------------------------------------------- */
+
+/* An image of H x W x C u8 as a PNG file, or nothing and a sentence. */
+int write_png(const char *path, const imgrec_tensor *image,
+              const char *command);
+void write_base64(FILE *f, const unsigned char *bytes, size_t size);
+/* "data:image/png;base64,...", or JPEG of that quality; 0 or a status, and then
+ * nothing is written. */
+int write_data_uri(FILE *f, const imgrec_tensor *image, int jpeg_quality);
+
+/* ---- calibration_text.c -------------------------------------------------- */
+
+/* Calibrates `model` on `data` by --reject-rate; a status of the library. */
+int calibrate_model(imgrec_model *model, imgrec_dataset *data,
+                    const struct settings *s, imgrec_calibrate_result *result);
+/* A sentence, or the members of a JSON object. */
+void print_calibration(const imgrec_model *model,
+                       const imgrec_calibrate_result *r);
+void json_calibration(struct json_out *j, const imgrec_model *model,
+                      const imgrec_calibrate_result *r);
+
+/* ---- cmd_report.c -------------------------------------------------------- */
+
+/* What a run has learned from, and what it is measured on; NULL: nothing. */
+struct run_data {
+  imgrec_dataset *train, *val, *test;
+};
+/* Writes RUN/report.html from the model and RUN/log.jsonl; EXIT_OK or a code
+ * after saying what went wrong. */
+int write_run_report(const struct settings *s, imgrec_context *ctx,
+                     imgrec_model *model, const char *run,
+                     const struct run_data *data);
+
+/* ---- heat.c -------------------------------------------------------------- */
+
+/* `map` (H x W f32 of 0 to 1) in colours over `view`, an image of any size of
+ * which it is the map; 0 or a status. */
+int make_overlay(imgrec_tensor **out, imgrec_context *ctx,
+                 const imgrec_tensor *view, const imgrec_tensor *map);
+/* What the model sees of `image`, enlarged by a whole number so that its longer
+ * side is at least `side` pixels; 0 or a status. */
+int make_view(imgrec_tensor **out, const imgrec_model *model,
+              const imgrec_tensor *image, int side);
+
 /* ---- json_out.c --------------------------------------------------------- */
 
 /* One JSON value on one line.  Floats that are not finite become null, bytes
@@ -191,12 +242,15 @@ struct json_out {
   int comma; /* one is due before the next item */
 };
 
+/* Bytes of the well-formed UTF-8 sequence at s, 0 where there is none. */
+int utf8_length(const unsigned char *s);
 void json_open(struct json_out *j, char bracket);  /* '{' or '[' */
 void json_close(struct json_out *j, char bracket); /* '}' or ']' */
 void json_key(struct json_out *j, const char *key);
 void json_string(struct json_out *j, const char *s); /* NULL: null */
 void json_integer(struct json_out *j, int64_t x);
 void json_float(struct json_out *j, double x);
+void json_bool(struct json_out *j, int x);
 /* Closes the outermost object and its line, and flushes, so that a reader at
  * the other end of a pipe sees it now. */
 void json_finish(struct json_out *j);
@@ -249,5 +303,8 @@ int cmd_quantize(const struct settings *s);
 int cmd_bench(const struct settings *s);
 int cmd_suggest(const struct settings *s);
 int cmd_check(const struct settings *s);
+int cmd_calibrate(const struct settings *s);
+int cmd_explain(const struct settings *s);
+int cmd_report(const struct settings *s);
 
 #endif

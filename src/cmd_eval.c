@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* imgrec eval: accuracy, loss and the confusion matrix of a model on data. */
-#include "cli.h"
+/* imgrec eval: how well, and how surely, a model recognises data. */
+#include "eval.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME               "eval"
-#define MATRIX_CLASSES_MAX 20
-
-/* Sums over the parts that were evaluated. */
-struct score {
-  int64_t images;
-  double loss, top1, top5; /* sums over images */
-  int classes;
-  int64_t *confusion; /* classes x classes, row = true class */
-};
+#define NAME "eval"
 
 static int check_settings(const struct settings *s) {
   if (s->argument_count != 2)
@@ -22,14 +13,11 @@ static int check_settings(const struct settings *s) {
   return EXIT_OK;
 }
 
-static int64_t count_at(const struct score *sc, int truth, int answer) {
-  return sc->confusion[(size_t)truth * (size_t)sc->classes + (size_t)answer];
-}
-
 /* Evaluates one data set and adds it to the score. */
 static int add_part(struct score *sc, imgrec_model *model,
                     imgrec_dataset *data) {
   imgrec_evaluation e;
+  imgrec_reliability bins[IMGREC_RELIABILITY_BINS];
   size_t cells = (size_t)sc->classes * (size_t)sc->classes;
   int status = match_classes(data, model);
   if (status < 0)
@@ -38,6 +26,7 @@ static int add_part(struct score *sc, imgrec_model *model,
   e.confusion = calloc(cells, sizeof *e.confusion);
   if (e.confusion == NULL)
     return IMGREC_ERR_MEMORY;
+  e.bins = bins;
   status = imgrec_evaluate(model, data, &e);
   for (size_t i = 0; status >= 0 && i < cells; i++)
     sc->confusion[i] += e.confusion[i];
@@ -49,6 +38,12 @@ static int add_part(struct score *sc, imgrec_model *model,
   sc->loss += n * e.loss;
   sc->top1 += n * e.top1;
   sc->top5 += n * e.top5;
+  sc->rejected += n * e.rejected;
+  for (int i = 0; i < IMGREC_RELIABILITY_BINS; i++) {
+    sc->bins[i].images += bins[i].images;
+    sc->bins[i].right += bins[i].right;
+    sc->bins[i].probability += bins[i].probability;
+  }
   return IMGREC_OK;
 }
 
@@ -105,75 +100,6 @@ static int score_settings(struct score *sc, const struct settings *s,
   return score_first(sc, s, ctx, model, usual, 3);
 }
 
-/* ---- Output ------------------------------------------------------------- */
-
-static double per_image(const struct score *sc, double sum) {
-  return sum / (double)sc->images;
-}
-
-static void print_json(const struct score *sc) {
-  struct json_out j = {stdout, 0};
-  json_open(&j, '{');
-  json_key(&j, "images"), json_integer(&j, sc->images);
-  json_key(&j, "loss"), json_float(&j, per_image(sc, sc->loss));
-  json_key(&j, "top1"), json_float(&j, per_image(sc, sc->top1));
-  json_key(&j, "top5"), json_float(&j, per_image(sc, sc->top5));
-  json_key(&j, "confusion"), json_open(&j, '[');
-  for (int truth = 0; truth < sc->classes; truth++) {
-    json_open(&j, '[');
-    for (int answer = 0; answer < sc->classes; answer++)
-      json_integer(&j, count_at(sc, truth, answer));
-    json_close(&j, ']');
-  }
-  json_close(&j, ']');
-  json_finish(&j);
-}
-
-static void print_share(int64_t part, int64_t whole) {
-  if (whole > 0)
-    printf(" %8.1f %%", 100.0 * (double)part / (double)whole);
-  else
-    printf(" %8s  ", "-");
-}
-
-static void print_classes(const struct score *sc, const imgrec_model *model) {
-  char name[NAME_SIZE];
-  printf("\n  class    images     recall  precision  name\n");
-  for (int c = 0; c < sc->classes; c++) {
-    int64_t images = 0, answers = 0;
-    for (int i = 0; i < sc->classes; i++) {
-      images += count_at(sc, c, i);
-      answers += count_at(sc, i, c);
-    }
-    printf("  %5d  %8lld", c, (long long)images);
-    print_share(count_at(sc, c, c), images);
-    print_share(count_at(sc, c, c), answers);
-    printf("  %s\n",
-           printable(name, sizeof name, imgrec_model_label(model, c)));
-  }
-}
-
-static void print_matrix(const struct score *sc) {
-  printf("\nrows: true class, columns: answer\n       ");
-  for (int c = 0; c < sc->classes; c++)
-    printf(" %5d", c);
-  for (int truth = 0; truth < sc->classes; truth++) {
-    printf("\n  %5d", truth);
-    for (int answer = 0; answer < sc->classes; answer++)
-      printf(" %5lld", (long long)count_at(sc, truth, answer));
-  }
-  putchar('\n');
-}
-
-static void print_plain(const struct score *sc, const imgrec_model *model) {
-  printf("%lld images, loss %.4f, top-1 %.2f %%, top-5 %.2f %%\n",
-         (long long)sc->images, per_image(sc, sc->loss),
-         100 * per_image(sc, sc->top1), 100 * per_image(sc, sc->top5));
-  print_classes(sc, model);
-  if (sc->classes <= MATRIX_CLASSES_MAX)
-    print_matrix(sc);
-}
-
 /* ---- The command -------------------------------------------------------- */
 
 static int evaluate(const struct settings *s, imgrec_context *ctx,
@@ -185,17 +111,20 @@ static int evaluate(const struct settings *s, imgrec_context *ctx,
   sc.confusion = calloc(cells, sizeof *sc.confusion);
   if (sc.confusion == NULL)
     return fail(NAME, "out of memory for the confusion matrix");
-  int status = score_settings(&sc, s, ctx, model);
+  int code = EXIT_OK, status = score_settings(&sc, s, ctx, model);
   if (status == IMGREC_ERR_MEMORY)
-    fail(NAME, "out of memory");
+    code = fail(NAME, "out of memory");
   else if (status < 0)
-    fail(NAME, "%s", imgrec_last_error(ctx));
-  else if (s->json)
-    print_json(&sc);
-  else
-    print_plain(&sc, model);
+    code = fail(NAME, "%s", imgrec_last_error(ctx));
+  else if (s->unknown != NULL)
+    code = count_unknown(&sc.unknown, s, ctx, model);
+  sc.has_unknown = s->unknown != NULL;
+  if (code == EXIT_OK && s->json)
+    json_score(&sc, model);
+  else if (code == EXIT_OK)
+    print_score(&sc, model);
   free(sc.confusion);
-  return status < 0 ? EXIT_FAILED : EXIT_OK;
+  return code;
 }
 
 int cmd_eval(const struct settings *s) {

@@ -25,6 +25,11 @@ static int check_settings(const struct settings *s) {
   return EXIT_OK;
 }
 
+/* Whether the image is none of the classes. */
+static int is_unknown(const struct recogniser *r) {
+  return imgrec_model_rejects(r->model, r->results[0].probability);
+}
+
 static void print_json(const struct recogniser *r, const char *path,
                        int count) {
   struct json_out j = {stdout, 0};
@@ -40,6 +45,7 @@ static void print_json(const struct recogniser *r, const char *path,
     json_close(&j, '}');
   }
   json_close(&j, ']');
+  json_key(&j, "rejected"), json_bool(&j, is_unknown(r));
   json_finish(&j);
 }
 
@@ -53,12 +59,13 @@ static int format_answer(char *out, size_t size, const imgrec_result *result) {
 static void print_line(const struct recogniser *r, const char *path,
                        int count) {
   char text[NAME_SIZE + 32];
-  printf("%s: ", path);
+  int unknown = is_unknown(r);
+  printf("%s: %s", path, unknown ? "none of these (" : "");
   for (int i = 0; i < count; i++) {
     format_answer(text, sizeof text, &r->results[i]);
     printf("%s%s", i > 0 ? ", " : "", text);
   }
-  putchar('\n');
+  printf("%s\n", unknown ? ")" : "");
   fflush(stdout);
 }
 
@@ -67,7 +74,8 @@ static int print_shown(const struct recogniser *r, const char *path,
   char text[SHOWN_LINES][NAME_SIZE + 32];
   const char *lines[SHOWN_LINES];
   int n = 0;
-  snprintf(text[0], sizeof text[0], "%s", path);
+  snprintf(text[0], sizeof text[0], "%s%s", path,
+           is_unknown(r) ? ": none of these" : "");
   for (lines[n] = text[n], n++; n <= count && n < SHOWN_LINES; n++) {
     format_answer(text[n], sizeof text[n], &r->results[n - 1]);
     lines[n] = text[n];

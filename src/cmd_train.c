@@ -25,7 +25,8 @@ struct job {
   char *architecture;
   char *found; /* what DATA is, before the split */
   int val_is_split;
-  double test_loss, test_accuracy; /* NaN: not measured */
+  double test_loss, test_accuracy;     /* NaN: not measured */
+  imgrec_calibrate_result calibration; /* images 0: none */
   struct train_progress progress;
   struct class_sizes sizes; /* of the training set */
   imgrec_fit_result result;
@@ -350,6 +351,8 @@ static void print_done_json(const struct job *job) {
   json_key(&j, "val_loss"), json_float(&j, p->val_loss);
   json_key(&j, "val_accuracy"), json_float(&j, p->val_accuracy);
   json_key(&j, "test_accuracy"), json_float(&j, job->test_accuracy);
+  if (job->calibration.images > 0)
+    json_calibration(&j, job->model, &job->calibration);
   json_key(&j, "images_per_second");
   json_float(&j, training_rate(&p->clock));
   json_key(&j, "seconds"), json_float(&j, seconds_now() - p->clock.started);
@@ -399,6 +402,17 @@ static int interrupted(const struct job *job, int signal_number) {
   return 128 + signal_number;
 }
 
+/* One that is to end now should not wait for another look at the images. */
+static int calibrate(struct job *job) {
+  if (job->val == NULL || stop_signal() != 0)
+    return EXIT_OK;
+  if (calibrate_model(job->model, job->val, job->s, &job->calibration) < 0)
+    return library_failed(job);
+  if (!job->s->json)
+    print_calibration(job->model, &job->calibration);
+  return EXIT_OK;
+}
+
 static int finish(struct job *job, int fit_status) {
   if (fit_status == IMGREC_ERR_DIVERGED) {
     library_failed(job);
@@ -409,7 +423,9 @@ static int finish(struct job *job, int fit_status) {
   }
   if (fit_status < 0 && fit_status != IMGREC_ERR_CANCELLED)
     return library_failed(job);
-  int code = save(job), number = stop_signal();
+  int calibrated = calibrate(job), code = save(job), number = stop_signal();
+  if (code == EXIT_OK)
+    code = calibrated;
   release_stop_signals();
   if (code == EXIT_OK && number != 0)
     return interrupted(job, number);

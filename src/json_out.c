@@ -21,8 +21,7 @@ void json_close(struct json_out *j, char bracket) {
   j->comma = 1;
 }
 
-/* Bytes of the well-formed UTF-8 sequence at s, 0 where there is none. */
-static int utf8_length(const unsigned char *s) {
+int utf8_length(const unsigned char *s) {
   if (s[0] < 0x80)
     return 1;
   int n = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
@@ -88,6 +87,11 @@ void json_float(struct json_out *j, double x) {
     fprintf(j->file, "%.9g", x);
   else
     fputs("null", j->file);
+}
+
+void json_bool(struct json_out *j, int x) {
+  separate(j);
+  fputs(x ? "true" : "false", j->file);
 }
 
 void json_finish(struct json_out *j) {

@@ -54,6 +54,27 @@ static const struct command commands[] = {
      "on DATA, prints what each costs and recognises, and names one.  More\n"
      "training lifts all of them, the larger ones more.\n",
      "imgrec suggest photos/ --max-latency-ms 5 --seconds 300", cmd_suggest},
+    {CMD_CALIBRATE, "calibrate", "MODEL DATA -o MODEL",
+     "make a model as sure as it is right",
+     "DATA are images that the model has not learned from: its val part where\n"
+     "there is one, else all of it.  The temperature that fits them best goes\n"
+     "into the model, and the probability below which an image is none of the\n"
+     "classes.  'imgrec train' does the same with its validation images.\n",
+     "imgrec calibrate photos.imgrec photos/ -o sure.imgrec", cmd_calibrate},
+    {CMD_EXPLAIN, "explain", "MODEL IMAGE -o PNG",
+     "show where in an image a class is seen",
+     "Writes what the network sees of the image, with what speaks for the\n"
+     "class in warm colours (Grad-CAM).\n",
+     "imgrec explain photos.imgrec cat.jpg -o heat.png --class dog",
+     cmd_explain},
+    {CMD_REPORT, "report", "MODEL DATA -o HTML",
+     "write a page on what a model learned and where it errs",
+     "One file that needs nothing else: accuracy with its interval, curves of\n"
+     "the training, confusion matrix, worst mistakes, calibration, where the\n"
+     "network looks.  Measures on the val part of DATA; without one, on the\n"
+     "images that 'imgrec train' would split off; else on the test part.\n",
+     "imgrec report photos.imgrec photos/ --run run/ -o report.html",
+     cmd_report},
     {CMD_BENCH, "bench", "MODEL | --preset NAME | --arch FILE",
      "measure how fast a network runs or trains here",
      "Runs on random images and prints times, images a second, and the shares\n"

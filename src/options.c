@@ -33,9 +33,11 @@ struct option_spec {
 };
 
 #define AT(field) offsetof(struct settings, field)
-#define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE)
-#define LOOKS     (CMD_INFO | CMD_BENCH)
-#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK)
+#define RUNS                                                                   \
+  (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE | CMD_CALIBRATE |         \
+   CMD_EXPLAIN | CMD_REPORT)
+#define LOOKS (CMD_INFO | CMD_BENCH)
+#define ALL   (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK)
 
 #define PRESETS                                                                \
   "a built-in network: nano, small, base, large, tiny,\n"                      \
@@ -44,9 +46,27 @@ struct option_spec {
 
 static const struct option_spec specs[] = {
     {"output", "MODEL", "the model file to write", NULL, AT(output), 0, 0,
-     CMD_TRAIN | CMD_QUANTIZE, KIND_STRING, 'o'},
+     CMD_TRAIN | CMD_QUANTIZE | CMD_CALIBRATE, KIND_STRING, 'o'},
     {"output", "DIR", "the folder to write to; made if it is missing", NULL,
      AT(output), 0, 0, CMD_SAMPLE, KIND_STRING, 'o'},
+    {"output", "PNG", "the picture to write", NULL, AT(output), 0, 0,
+     CMD_EXPLAIN, KIND_STRING, 'o'},
+    {"output", "HTML", "the page to write", NULL, AT(output), 0, 0, CMD_REPORT,
+     KIND_STRING, 'o'},
+    {"class", "NAME", "look for this class (the most probable)", NULL,
+     AT(class_name), 0, 0, CMD_EXPLAIN, KIND_STRING, 0},
+    {"run", "DIR",
+     "the folder of the training run, of which log.jsonl,\n"
+     "config.txt and preview.png go into the page",
+     NULL, AT(report_run), 0, 0, CMD_REPORT, KIND_STRING, 0},
+    {"log", "FILE", "the log of the training run, a JSON object a line", NULL,
+     AT(log), 0, 0, CMD_REPORT, KIND_STRING, 0},
+    {"preview", "FILE", "a picture (PNG or JPEG) of augmented images", NULL,
+     AT(preview), 0, 0, CMD_REPORT, KIND_STRING, 0},
+    {"val", "DATA", "measure on this data instead", NULL, AT(val), 0, 0,
+     CMD_REPORT, KIND_STRING, 0},
+    {"test", "DATA", "give the accuracy on this data too", NULL, AT(test), 0, 0,
+     CMD_REPORT, KIND_STRING, 0},
     {"val", "DATA", "validate on this data instead", NULL, AT(val), 0, 0,
      CMD_TRAIN, KIND_STRING, 0},
     {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
@@ -157,6 +177,16 @@ static const struct option_spec specs[] = {
      NULL, AT(cache), 0, 0, CMD_TRAIN, KIND_BYTES, 0},
     {"no-check", NULL, "do not look for images that are there twice", NULL,
      AT(no_check), 0, 0, CMD_TRAIN, KIND_FLAG, 0},
+    {"val-split", "X", "without a val part: as imgrec train was told (0.1)",
+     NULL, AT(val_split), 0, 1, CMD_REPORT, KIND_FLOAT, 0},
+    {"reject-rate", "X",
+     "fraction of the validation images that may be called\n"
+     "none of the classes; 0 for no such answer (0.05)",
+     NULL, AT(reject_rate), 0, 1, CMD_TRAIN | CMD_CALIBRATE, KIND_FLOAT, 0},
+    {"unknown", "DATA",
+     "count how many images here, of classes that the model\n"
+     "does not have, it calls none of its classes",
+     NULL, AT(unknown), 0, 0, CMD_EVAL, KIND_STRING, 0},
     {"init", "FILE", "start from the weights in this safetensors file", NULL,
      AT(init), 0, 0, CMD_TRAIN, KIND_STRING, 0},
     {"labels", "FILE", "names of the classes, one a line", NULL, AT(labels), 0,
@@ -165,6 +195,8 @@ static const struct option_spec specs[] = {
      AT(part), 1, 0, CMD_EVAL, KIND_CHOICE, 0},
     {"part", "NAME", "train, val or test (the first there of test and val)",
      "train|val|test", AT(part), 1, 0, CMD_SAMPLE, KIND_CHOICE, 0},
+    {"part", "NAME", "train, val or test of DATA (val, or all)",
+     "train|val|test", AT(part), 1, 0, CMD_CALIBRATE, KIND_CHOICE, 0},
     {"part", "NAME", "train, val or test of DATA (train)", "train|val|test",
      AT(part), 1, 0, CMD_QUANTIZE, KIND_CHOICE, 0},
     {"weights", "TYPE", "int8, f16 or bf16 (int8)", "f16|bf16|int8",
@@ -188,6 +220,8 @@ static const struct option_spec specs[] = {
      CMD_INFO, KIND_FLAG, 0},
     {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
      AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST, KIND_SEED, 0},
+    {"seed", "N", "with --val-split: as imgrec train was told (0)", NULL,
+     AT(seed), 0, 0, CMD_REPORT, KIND_SEED, 0},
     {"threads", "N", "threads to compute with (one for each core)", NULL,
      AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST | CMD_CHECK,
      KIND_INTEGER, 0},
@@ -197,7 +231,7 @@ static const struct option_spec specs[] = {
      "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS | CMD_BENCH | CMD_SUGGEST,
      KIND_CHOICE, 0},
     {"json", NULL, "print one JSON object a line", NULL, AT(json), 0, 0,
-     RUNS | LOOKS | CMD_SUGGEST | CMD_CHECK, KIND_FLAG, 0},
+     (RUNS & ~CMD_REPORT) | LOOKS | CMD_SUGGEST | CMD_CHECK, KIND_FLAG, 0},
     {"help", NULL, "this help", NULL, AT(help), 0, 0, ALL, KIND_FLAG, 'h'},
 };
 
@@ -405,6 +439,7 @@ static void set_defaults(struct settings *s) {
   memset(s, 0, sizeof *s);
   s->val_split = 0.1;
   s->cache = NOT_GIVEN;
+  s->reject_rate = 0.05;
   s->resize = IMGREC_RESIZE_CROP;
   s->batch = 32;
   s->top = 3;

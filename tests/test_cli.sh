@@ -12,6 +12,9 @@ out=$tmp/out
 err=$tmp/err
 passed=0
 failed=0
+# All that there are, and the tests of this file.
+commands=$("$imgrec" --help | sed -n 's/^  \([a-z]\{3,\}\) .*/\1/p')
+suites=$(sed -n 's/^test_\([a-z_]*\)() {.*/\1/p' "$0")
 
 pass() { passed=$((passed + 1)); }
 
@@ -75,7 +78,7 @@ test_help() {
   done
   expect 0 --version
   says '^imgrec [0-9]*\.[0-9]*\.[0-9]*$'
-  for command in train eval predict info sample quantize suggest bench check; do
+  for command in $commands; do
     expect 0 "$command" --help
     says "^usage: imgrec $command "
     says "^example: imgrec $command "
@@ -92,7 +95,7 @@ options_in() {
 }
 
 test_man_page() {
-  for command in train eval predict info sample quantize suggest bench check; do
+  for command in $commands; do
     "$imgrec" "$command" --help | sed '1,/^options:/d' |
       sed -n 's/^  \(-.\{20\}\).*/\1/p' | options_in >"$out"
     sed -n "/^\.SS imgrec $command\$/,/^\.S[SH] /p" docs/imgrec.1 |
@@ -376,9 +379,14 @@ test_eval() {
   says '^test part: '
   says '^297 images, loss'
   says '^rows: true class'
+  says '^with 95 % confidence, top-1 is [0-9.]* % to [0-9.]* %$'
+  says '^   mean  '
+  says '^calibration error [0-9.]* % at temperature'
   expect 0 eval "$tmp/digits.imgrec" "$digits" --json
   valid_json
-  says '^{"images":297,"loss":[0-9.e-]*,"top1":[0-9.]*,"top5":[0-9.]*,"conf'
+  says '^{"images":297,"loss":[0-9.e-]*,"top1":[0-9.]*,"top5":[0-9.]*,'
+  says '"top1_interval":\[0.[0-9]*,0.[0-9]*\],"macro":{"precision":0.[0-9]*,'
+  says '"classes":\[{"label":"0","images":27,"answers":[0-9]*,"right":[0-9]*,'
   sum=$(sed 's/.*"confusion":\(\[\[.*\]\]\)}$/\1/; s/[^0-9]/ /g' "$out" |
     awk '{ for (i = 1; i <= NF; i++) s += $i } END { print s }')
   check "confusion adds up to $sum" test "$sum" = 297
@@ -390,6 +398,90 @@ test_eval() {
   expect 1 eval "$tmp/nowhere" "$digits"
   complains 'nowhere'
   expect 1 eval docs/imgrec.1 "$digits"
+}
+
+# ---- How sure, and where ----------------------------------------------------
+
+# Digits 0 to 7 as a folder of their own: 8 and 9 are unknown to what learns
+# from it.
+few_digits() {
+  rm -rf "$tmp/eight"
+  expect 0 sample "$digits" --part train -n 1500 -o "$tmp/all"
+  for file in "$tmp"/all/*-[0-7].png; do
+    label=${file##*-}
+    mkdir -p "$tmp/eight/${label%.png}"
+    cp "$file" "$tmp/eight/${label%.png}"
+  done
+}
+
+test_calibrate() {
+  few_digits
+  expect 0 train "$tmp/eight" --epochs 6 --seed 1 --reject-rate 0 \
+    -o "$tmp/eight.imgrec"
+  says '^calibrated on [0-9]* images: temperature [0-9.]*, calibration error '
+  count 0 'none of these'
+  expect 1 eval "$tmp/eight.imgrec" "$tmp/eight" --unknown "$digits"
+  complains 'the model has no reject threshold'
+  expect 0 calibrate "$tmp/eight.imgrec" "$tmp/eight" --reject-rate 0.1 \
+    -o "$tmp/sure.imgrec"
+  says "^'none of these' below [0-9.]* %, which rejects [0-9]"
+  expect 0 calibrate "$tmp/eight.imgrec" "$tmp/eight" --reject-rate 0.1 \
+    -o "$tmp/again.imgrec" --json --threads 1 --isa scalar
+  valid_json
+  says '"reject_threshold":0.[0-9]*,"rejected":0.[01]'
+  same "$tmp/sure.imgrec" "$tmp/again.imgrec"
+  expect 0 eval "$tmp/sure.imgrec" "$tmp/eight" --unknown "$digits"
+  says "keeps 9[0-9.]* % of these images"
+  says '^of 59 images of classes that it does not know, rejects [0-9]'
+  expect 0 eval "$tmp/sure.imgrec" "$tmp/eight" --unknown "$digits" --json
+  valid_json
+  says '"unknown":{"images":59,"rejected":0.[0-9]*}'
+  expect 1 eval "$tmp/sure.imgrec" "$tmp/eight" --unknown "$tmp/eight"
+  complains 'has no image of a class that the model does not'
+}
+
+test_rejected() {
+  expect 0 calibrate "$tmp/eight.imgrec" "$tmp/eight" --reject-rate 0.999 \
+    -o "$tmp/shy.imgrec"
+  image=$(find "$tmp/all" -name '0001-*.png')
+  expect 0 predict "$tmp/shy.imgrec" "$image" --top 1
+  says "png: none of these ([0-7] [0-9.]* %)\$"
+  expect 0 predict "$tmp/shy.imgrec" "$image" --json
+  valid_json
+  says ',"rejected":true}$'
+  expect 0 predict "$tmp/shy.imgrec" "$image" --show=ascii
+  says 'png: none of these'
+}
+
+test_calibrate_failures() {
+  expect 2 calibrate "$tmp/digits.imgrec" -o x
+  expect 2 calibrate "$tmp/digits.imgrec" "$digits"
+  complains '-o MODEL is missing'
+  expect 2 calibrate "$tmp/digits.imgrec" "$digits" -o x --reject-rate 1
+  expect 1 calibrate "$tmp/digits.imgrec" "$digits" --part val -o x
+  expect 1 calibrate "$tmp/eight.imgrec" "$digits" -o x
+  expect 1 calibrate "$tmp/digits.imgrec" "$digits" -o "$tmp/no/such/x"
+}
+
+test_explain() {
+  image=$(find "$tmp/all" -name '0001-*.png')
+  expect 0 explain "$tmp/digits.imgrec" "$image" -o "$tmp/heat.png"
+  says "heat.png: where the model sees '[0-9]' ([0-9.]* %)"
+  cp "$tmp/heat.png" "$tmp/first.png"
+  expect 0 explain "$tmp/digits.imgrec" "$image" -o "$tmp/heat.png" --json \
+    --threads 1 --isa scalar
+  valid_json
+  same "$tmp/heat.png" "$tmp/first.png"
+  says '"label":"[0-9]","class":[0-9],"probability":0.[0-9]*}$'
+  expect 0 explain "$tmp/digits.imgrec" "$image" -o "$tmp/heat.png" --class 7
+  says "sees '7'"
+  expect 0 predict "$tmp/digits.imgrec" "$tmp/heat.png"
+  expect 1 explain "$tmp/digits.imgrec" "$image" -o x.png --class cat
+  complains "has no class 'cat'"
+  expect 1 explain "$tmp/digits.imgrec" docs/imgrec.1 -o x.png
+  expect 1 explain "$tmp/digits.imgrec" "$image" -o "$tmp/no/such/x.png"
+  expect 2 explain "$tmp/digits.imgrec" "$image"
+  expect 2 explain "$tmp/digits.imgrec" -o x.png
 }
 
 # ---- Images -----------------------------------------------------------------
@@ -830,11 +922,7 @@ rm -rf "${tmp:?}"/*
 "$imgrec" --version >"$out" || exit 1
 : >"$out"
 : >"$err"
-for suite in help man_page usage values train train_options train_recipes \
-  patience freeze uneven train_failures labels eval sample predict \
-  predict_failures show info quantize suggest suggest_file \
-  quantize_halves quantize_failures bench bench_counts bench_layers \
-  bench_chains bench_failures folders check signals output terminal; do
+for suite in $suites; do
   "test_$suite"
 done
 echo "$passed passed, $failed failed"

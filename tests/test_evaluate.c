@@ -134,6 +134,99 @@ static void test_evaluate__rounding_mode(void **state) {
   assert_true(a.loss == b.loss && a.top1 == b.top1 && a.top5 == b.top5);
 }
 
+/* ---- Scores, bins, answers ----------------------------------------------- */
+
+static void test_evaluate__scores(void **state) {
+  struct fixture *f = *state;
+  imgrec_class_score scores[CLASSES], wanted[CLASSES], macro;
+  imgrec_reliability bins[IMGREC_RELIABILITY_BINS];
+  int64_t confusion[CLASSES * CLASSES], images = 0;
+  double interval[2], probability = 0;
+  imgrec_evaluation e;
+  imgrec_evaluation_init(&e, sizeof e);
+  e.confusion = confusion;
+  e.scores = scores;
+  e.bins = bins;
+  assert_ok(f->ctx, imgrec_evaluate(f->model, f->data, &e));
+  imgrec_confusion_scores(wanted, &macro, confusion, CLASSES);
+  assert_memory_equal(scores, wanted, sizeof wanted);
+  assert_true(e.macro_precision == macro.precision);
+  assert_true(e.macro_recall == macro.recall && e.macro_f1 == macro.f1);
+  imgrec_wilson_interval(3, IMAGES, interval);
+  assert_true(e.top1_low == interval[0] && e.top1_high == interval[1]);
+  for (int i = 0; i < IMGREC_RELIABILITY_BINS; i++) {
+    images += bins[i].images;
+    probability += bins[i].probability;
+  }
+  assert_int_equal(images, IMAGES);
+  assert_true(probability > IMAGES / 6.0 && probability < IMAGES / 2.0);
+  assert_true(e.calibration_error > 0 && e.calibration_error < 1);
+  assert_ptr_equal(e.scores, scores);
+}
+
+struct told {
+  int64_t count, end_at;
+  double sum;
+};
+
+static int tell(void *user, int64_t index, int class_index, const float *p) {
+  struct told *t = user;
+  assert_int_equal(index, t->count);
+  assert_int_equal(class_index, labels[index]);
+  for (int i = 0; i < CLASSES; i++)
+    t->sum += (double)p[i];
+  if (index == 0)
+    assert_true(p[0] > p[5] && p[5] > p[4]);
+  return ++t->count == t->end_at;
+}
+
+static void test_evaluate__answers(void **state) {
+  struct fixture *f = *state;
+  struct told told = {0, -1, 0};
+  imgrec_evaluation e;
+  imgrec_evaluation_init(&e, sizeof e);
+  e.answer = tell;
+  e.answer_user = &told;
+  assert_ok(f->ctx, imgrec_evaluate(f->model, f->data, &e));
+  assert_int_equal(told.count, IMAGES);
+  assert_true(fabs(told.sum - IMAGES) < 1e-5);
+  told = (struct told){0, 2, 0};
+  e.top1 = 7;
+  assert_fails(f->ctx, imgrec_evaluate(f->model, f->data, &e),
+               IMGREC_ERR_CANCELLED,
+               "the evaluation was ended by its callback");
+  assert_int_equal(told.count, 2);
+  assert_true(e.top1 == 7);
+}
+
+static void test_evaluate__rejected(void **state) {
+  struct fixture *f = *state;
+  imgrec_calibration c;
+  imgrec_evaluation e;
+  imgrec_calibration_init(&c, sizeof c);
+  c.reject_threshold = 0.2F; /* only the last image is as sure as that */
+  assert_ok(f->ctx, imgrec_model_set_calibration(f->model, &c));
+  imgrec_evaluation_init(&e, sizeof e);
+  assert_ok(f->ctx, imgrec_evaluate(f->model, f->data, &e));
+  assert_true(e.rejected == 6.0 / 7);
+}
+
+/* A program of before they were there. */
+static void test_evaluate__smaller_struct(void **state) {
+  struct fixture *f = *state;
+  union {
+    imgrec_evaluation e;
+    char bytes[sizeof(imgrec_evaluation)];
+  } u;
+  size_t size = offsetof(imgrec_evaluation, top1_low);
+  memset(&u, 0x55, sizeof u);
+  imgrec_evaluation_init(&u.e, size);
+  assert_ok(f->ctx, imgrec_evaluate(f->model, f->data, &u.e));
+  assert_int_equal(u.e.images, IMAGES);
+  for (size_t i = size; i < sizeof u; i++)
+    assert_int_equal(u.bytes[i], 0x55);
+}
+
 /* ---- What is refused ----------------------------------------------------- */
 
 static void test_evaluate__arguments(void **state) {
@@ -193,6 +286,10 @@ int main(void) {
       TEST(test_evaluate__confusion),
       TEST(test_evaluate__not_finite),
       TEST(test_evaluate__rounding_mode),
+      TEST(test_evaluate__scores),
+      TEST(test_evaluate__answers),
+      TEST(test_evaluate__rejected),
+      TEST(test_evaluate__smaller_struct),
       TEST(test_evaluate__arguments),
       TEST(test_evaluate__channels),
       TEST(test_evaluate__every_allocation_fails),

@@ -452,6 +452,45 @@ IMGREC_API int imgrec_model_classify(imgrec_model *model,
                                      const imgrec_tensor *image, int k,
                                      imgrec_result *results);
 
+/* How classify's probabilities are made of the logits: softmax(logits /
+ * temperature), temperature scaling (Guo et al. 2017).  It changes how sure an
+ * answer is, never which it is.  Kept in the model file. */
+typedef struct imgrec_calibration {
+  size_t struct_size;
+  float temperature; /* in [1/64, 64]; 1: as trained */
+  /* In [0, 1): the answer is "none of these" where the most probable class is
+   * less probable than this; 0: never. */
+  float reject_threshold;
+} imgrec_calibration;
+
+IMGREC_API int imgrec_calibration_init(imgrec_calibration *calibration,
+                                       size_t struct_size);
+/* A trainer, a new value of a parameter or other weights undo it. */
+IMGREC_API int
+imgrec_model_set_calibration(imgrec_model *model,
+                             const imgrec_calibration *calibration);
+IMGREC_API int imgrec_model_get_calibration(const imgrec_model *model,
+                                            imgrec_calibration *calibration);
+/* 1 where an image whose most probable class has this probability is none of
+ * the model's classes, 0 where it may be one. */
+IMGREC_API int imgrec_model_rejects(const imgrec_model *model,
+                                    float probability);
+
+/* Where in an image the network sees a class: a new H x W f32 map, H and W
+ * those of the model's input (of the image as imgrec_image_resize makes it by
+ * the model's rule), from 0 to 1 at its greatest; all zero where nothing speaks
+ * for the class.  Grad-CAM (Selvaraju et al. 2017): with A the output of the
+ * last convolution (and of the normalisation and activation behind it) and z
+ * the logit of the class,
+ *   map = relu(sum over channels k of A[k] mean over pixels of dz / dA[k]),
+ * enlarged bilinearly.  class_index -1: the most probable class.
+ * IMGREC_ERR_UNSUPPORTED for INT8 models and for networks in which no one
+ * activation with height and width, behind a convolution, leads to the answer.
+ * Memory is taken for the time of the call. */
+IMGREC_API int imgrec_model_explain(imgrec_tensor **out, imgrec_model *model,
+                                    const imgrec_tensor *image,
+                                    int class_index);
+
 /* ---- Training ----------------------------------------------------------- */
 
 typedef struct imgrec_trainer imgrec_trainer;
@@ -781,6 +820,32 @@ IMGREC_API int imgrec_fit(imgrec_trainer *trainer, imgrec_dataset *train,
                           const imgrec_fit_options *options,
                           imgrec_fit_result *result);
 
+/* How well one class is recognised, or the mean over classes. */
+typedef struct imgrec_class_score {
+  int64_t images;  /* that are of this class */
+  int64_t answers; /* that were taken for it */
+  int64_t right;   /* that are both */
+  /* right / answers, right / images, and their harmonic mean, 2 right / (images
+   * + answers); NaN where that is 0 / 0. */
+  double precision, recall, f1;
+} imgrec_class_score;
+
+/* Images whose answer had a probability in the i-th of
+ * IMGREC_RELIABILITY_BINS equal parts of [0, 1]. */
+#define IMGREC_RELIABILITY_BINS 15
+typedef struct imgrec_reliability {
+  int64_t images, right;
+  double probability; /* the sum of their answers' */
+} imgrec_reliability;
+
+/* Told of each image that imgrec_evaluate has measured, in the order of the
+ * data set: its index there, its class, and the probability of each class (as
+ * classify gives them), borrowed until the return.  May ask the data set and
+ * the model what they are.  A non-zero return ends the evaluation with
+ * IMGREC_ERR_CANCELLED. */
+typedef int (*imgrec_answer_fn)(void *user, int64_t index, int class_index,
+                                const float *probabilities);
+
 typedef struct imgrec_evaluation {
   size_t struct_size;
   int64_t images;
@@ -789,12 +854,65 @@ typedef struct imgrec_evaluation {
                          others are more probable */
   int64_t *confusion; /* set before the call: NULL, or classes x classes
                          counts, row = true class, column = answer */
+  /* Where the true fraction for such images lies with 95 % confidence. */
+  double top1_low, top1_high;
+  /* Means over the classes that have images; precision, where a class was
+   * never the answer, counts as 0. */
+  double macro_precision, macro_recall, macro_f1;
+  /* Expected calibration error of the model's probabilities: the mean, over
+   * images, of |share of right answers - mean probability| of their bin. */
+  double calibration_error;
+  double rejected; /* the fraction that imgrec_model_rejects */
+  /* Set before the call: */
+  imgrec_class_score *scores; /* NULL, or one for each class */
+  imgrec_reliability *bins;   /* NULL, or IMGREC_RELIABILITY_BINS */
+  imgrec_answer_fn answer;    /* NULL: not told */
+  void *answer_user;
 } imgrec_evaluation;
 
 IMGREC_API int imgrec_evaluation_init(imgrec_evaluation *evaluation,
                                       size_t struct_size);
 IMGREC_API int imgrec_evaluate(imgrec_model *model, imgrec_dataset *dataset,
                                imgrec_evaluation *out);
+/* The interval in which the fraction behind `right` of `images` lies with 95 %
+ * confidence (Wilson 1927); [0, 1] of no images. */
+IMGREC_API void imgrec_wilson_interval(int64_t right, int64_t images,
+                                       double interval[2]);
+/* Scores from classes x classes counts, row = true class, column = answer.
+ * scores: one for each class, or NULL; macro: as in imgrec_evaluation, its
+ * counts being sums, or NULL. */
+IMGREC_API int imgrec_confusion_scores(imgrec_class_score *scores,
+                                       imgrec_class_score *macro,
+                                       const int64_t *confusion, int classes);
+
+typedef struct imgrec_calibrate_options {
+  size_t struct_size;
+  float reject_rate; /* in [0, 1): the fraction of the images that the threshold
+                        may reject; 0: none, no threshold */
+  int32_t reserved;
+} imgrec_calibrate_options;
+
+typedef struct imgrec_calibrate_result {
+  size_t struct_size;
+  int64_t images;
+  double loss_before, loss_after;   /* mean cross-entropy */
+  double error_before, error_after; /* expected calibration errors */
+  double rejected;                  /* the fraction below the threshold */
+} imgrec_calibrate_result;
+
+IMGREC_API int imgrec_calibrate_options_init(imgrec_calibrate_options *options,
+                                             size_t struct_size);
+IMGREC_API int imgrec_calibrate_result_init(imgrec_calibrate_result *result,
+                                            size_t struct_size);
+/* Gives the model the temperature in [1/4, 16] that makes its probabilities
+ * most likely on `validation`, images it has not learned from (1, where another
+ * gains no more than chance would, at 95 % confidence), and the greatest
+ * reject threshold that rejects no more than `reject_rate` of them.  `options`
+ * (0.05) and `result` may be NULL.  On failure the model is as before. */
+IMGREC_API int imgrec_model_calibrate(imgrec_model *model,
+                                      imgrec_dataset *validation,
+                                      const imgrec_calibrate_options *options,
+                                      imgrec_calibrate_result *result);
 
 /* ---- Quantization ------------------------------------------------------- */
 

@@ -87,7 +87,7 @@ int imgrec__metadata_check_data(const struct safetensors *f, struct error *e);
 /* imgrec.arch as a new string. */
 int imgrec__metadata_arch(char **out, const struct safetensors *f,
                           struct error *e);
-/* Labels and preprocessing of f become the model's. */
+/* Labels, preprocessing and calibration of f become the model's. */
 int imgrec__metadata_apply(struct imgrec_model *m, const struct safetensors *f);
 
 /* ---- model_json.c -------------------------------------------------------- */
@@ -95,9 +95,11 @@ int imgrec__metadata_apply(struct imgrec_model *m, const struct safetensors *f);
 /* m has labels; preprocessing is one that imgrec__preprocess_check passes. */
 void imgrec__labels_write(struct text *t, const struct imgrec_model *m);
 void imgrec__preprocess_write(struct text *t, const imgrec_preprocess *p);
+void imgrec__calibration_write(struct text *t, const imgrec_calibration *c);
 /* From a parsed value to m. */
 int imgrec__labels_apply(struct imgrec_model *m, const struct json *j);
 int imgrec__preprocess_apply(struct imgrec_model *m, const struct json *j);
+int imgrec__calibration_apply(struct imgrec_model *m, const struct json *j);
 
 /* ---- weights.c ---------------------------------------------------------- */
 

@@ -8,13 +8,14 @@
 
 #include "image/image.h"
 
-#define KEY_ARCH       "imgrec.arch"
-#define KEY_ARITHMETIC "imgrec.arithmetic"
-#define KEY_LABELS     "imgrec.labels"
-#define KEY_PREPROC    "imgrec.preproc"
-#define KEY_HASH       "imgrec.sha256"
-#define KEY_TEXT_HASH  "imgrec.sha256.text"
-#define KEY_VERSION    "imgrec.version"
+#define KEY_ARCH        "imgrec.arch"
+#define KEY_ARITHMETIC  "imgrec.arithmetic"
+#define KEY_CALIBRATION "imgrec.calibration"
+#define KEY_LABELS      "imgrec.labels"
+#define KEY_PREPROC     "imgrec.preproc"
+#define KEY_HASH        "imgrec.sha256"
+#define KEY_TEXT_HASH   "imgrec.sha256.text"
+#define KEY_VERSION     "imgrec.version"
 
 /* A network whose input cannot be an image has no preprocessing. */
 static int takes_images(const imgrec_preprocess *p) {
@@ -33,31 +34,40 @@ static void hash_string(struct sha256 *s, const char *key, const char *value) {
   imgrec__sha256_update(s, value, strlen(value) + 1);
 }
 
+/* The values that answers depend on; NULL: none. */
+struct answers {
+  const char *arch, *calibration, *labels, *preproc;
+};
+
 /* Over "key NUL value NUL" of those that there are (not NULL), in this order:
  * a flipped bit here would change answers as well as one in the weights. */
-static void hash_text(char hex[65], const char *arch, const char *labels,
-                      const char *preproc) {
+static void hash_text(char hex[65], const struct answers *t) {
   struct sha256 s;
   imgrec__sha256_init(&s);
-  hash_string(&s, KEY_ARCH, arch);
-  hash_string(&s, KEY_LABELS, labels);
-  hash_string(&s, KEY_PREPROC, preproc);
+  hash_string(&s, KEY_ARCH, t->arch);
+  hash_string(&s, KEY_CALIBRATION, t->calibration);
+  hash_string(&s, KEY_LABELS, t->labels);
+  hash_string(&s, KEY_PREPROC, t->preproc);
   imgrec__sha256_hex(&s, hex);
 }
 
-static void write_members(struct text *out, const struct imgrec_model *m,
-                          const char *labels, const char *preproc,
+static void write_members(struct text *out, const struct answers *a,
                           const char *data_hash) {
   char text_hash[65], arithmetic[16] = "";
   snprintf(arithmetic, sizeof arithmetic, "%d", imgrec_arithmetic_version());
-  hash_text(text_hash, m->graph.text, labels, preproc);
+  hash_text(text_hash, a);
   const struct {
     const char *key, *value;
   } members[] = {
-      {"format", "imgrec"},         {KEY_ARCH, m->graph.text},
-      {KEY_ARITHMETIC, arithmetic}, {KEY_LABELS, labels},
-      {KEY_PREPROC, preproc},       {KEY_HASH, data_hash},
-      {KEY_TEXT_HASH, text_hash},   {KEY_VERSION, imgrec_version_string()},
+      {"format", "imgrec"},
+      {KEY_ARCH, a->arch},
+      {KEY_ARITHMETIC, arithmetic},
+      {KEY_CALIBRATION, a->calibration},
+      {KEY_LABELS, a->labels},
+      {KEY_PREPROC, a->preproc},
+      {KEY_HASH, data_hash},
+      {KEY_TEXT_HASH, text_hash},
+      {KEY_VERSION, imgrec_version_string()},
   };
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
     if (members[i].value == NULL)
@@ -70,7 +80,7 @@ static void write_members(struct text *out, const struct imgrec_model *m,
 
 int imgrec__metadata_write(struct text *out, const struct imgrec_model *m) {
   struct imgrec_context *ctx = m->context;
-  struct text labels, preproc;
+  struct text labels, preproc, calibration;
   char hash[65];
   int images = takes_images(&m->preprocess);
   int status = images ? imgrec__preprocess_check(&ctx->error, &m->preprocess)
@@ -81,17 +91,24 @@ int imgrec__metadata_write(struct text *out, const struct imgrec_model *m) {
     return status;
   imgrec__text_init(&labels, &ctx->allocator);
   imgrec__text_init(&preproc, &ctx->allocator);
+  imgrec__text_init(&calibration, &ctx->allocator);
   if (m->labels != NULL)
     imgrec__labels_write(&labels, m);
   if (images)
     imgrec__preprocess_write(&preproc, &m->preprocess);
-  if (!labels.failed && !preproc.failed)
-    write_members(out, m, labels.data, preproc.data, hash);
-  if (labels.failed || preproc.failed || out->failed)
+  if (imgrec__model_calibrated(m))
+    imgrec__calibration_write(&calibration, &m->calibration);
+  const struct answers a = {m->graph.text, calibration.data, labels.data,
+                            preproc.data};
+  int failed = labels.failed || preproc.failed || calibration.failed;
+  if (!failed)
+    write_members(out, &a, hash);
+  if (failed || out->failed)
     status = imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                  "the header of the model file");
   imgrec__text_free(&labels);
   imgrec__text_free(&preproc);
+  imgrec__text_free(&calibration);
   return status;
 }
 
@@ -173,18 +190,23 @@ static int check_hash(const struct safetensors *f, const char *key,
 }
 
 static int check_text(const struct safetensors *f, struct error *e) {
-  char *arch = NULL, *labels = NULL, *preproc = NULL, hex[65];
+  char *arch = NULL, *calibration = NULL, *labels = NULL, *preproc = NULL;
+  char hex[65];
   int status = need(&arch, f, KEY_ARCH, e);
+  if (status >= 0)
+    status = get(&calibration, f, KEY_CALIBRATION, e);
   if (status >= 0)
     status = get(&labels, f, KEY_LABELS, e);
   if (status >= 0)
     status = get(&preproc, f, KEY_PREPROC, e);
   if (status >= 0) {
-    hash_text(hex, arch, labels, preproc);
+    const struct answers a = {arch, calibration, labels, preproc};
+    hash_text(hex, &a);
     status = check_hash(f, KEY_TEXT_HASH, hex, e,
-                        "architecture, labels or preprocessing");
+                        "architecture, calibration, labels or preprocessing");
   }
   imgrec__free(f->allocator, arch);
+  imgrec__free(f->allocator, calibration);
   imgrec__free(f->allocator, labels);
   imgrec__free(f->allocator, preproc);
   return status;
@@ -247,5 +269,7 @@ int imgrec__metadata_apply(struct imgrec_model *m,
     status = apply(m, f, KEY_LABELS, imgrec__labels_apply);
   if (status >= 0 && (has(f, KEY_PREPROC) || takes_images(&m->preprocess)))
     status = apply(m, f, KEY_PREPROC, imgrec__preprocess_apply);
+  if (status >= 0 && has(f, KEY_CALIBRATION))
+    status = apply(m, f, KEY_CALIBRATION, imgrec__calibration_apply);
   return status;
 }

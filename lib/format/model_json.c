@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Labels and preprocessing as JSON, and back. */
+/* Labels, preprocessing and calibration as JSON, and back. */
 #include "format/format.h"
 
 #include "image/image.h"
@@ -171,4 +171,37 @@ int imgrec__preprocess_apply(struct imgrec_model *m, const struct json *j) {
   if (status >= 0)
     status = imgrec__preprocess_check(e, &p);
   return status < 0 ? status : imgrec_model_set_preprocess(m, &p);
+}
+
+/* ---- calibration -------------------------------------------------------- */
+
+void imgrec__calibration_write(struct text *t, const imgrec_calibration *c) {
+  imgrec__text_string(t, "{\"reject_threshold\":");
+  imgrec__text_float(t, c->reject_threshold);
+  imgrec__text_string(t, ",\"temperature\":");
+  imgrec__text_float(t, c->temperature);
+  imgrec__text_string(t, "}");
+}
+
+static int read_number(float *out, const struct json *j, const char *key,
+                       struct error *e) {
+  if (imgrec__json_float(j, imgrec__json_get(j, 0, key), out))
+    return IMGREC_OK;
+  return imgrec__fail(e, IMGREC_ERR_FORMAT, "'%s' is not a number", key);
+}
+
+int imgrec__calibration_apply(struct imgrec_model *m, const struct json *j) {
+  struct error *e = &m->context->error;
+  imgrec_calibration c;
+  imgrec_calibration_init(&c, sizeof c);
+  if (!imgrec__json_is_object(j, 0))
+    return imgrec__fail(e, IMGREC_ERR_FORMAT, "is not an object");
+  if (imgrec__json_size(j, 0) > 2)
+    return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED,
+                        "has %d members, and this version knows only 2",
+                        imgrec__json_size(j, 0));
+  int status = read_number(&c.reject_threshold, j, "reject_threshold", e);
+  if (status >= 0)
+    status = read_number(&c.temperature, j, "temperature", e);
+  return status < 0 ? status : imgrec_model_set_calibration(m, &c);
 }

@@ -361,6 +361,8 @@ static int load_weights(struct imgrec_model *m, const struct blob *file,
   if (status >= 0) {
     status = imgrec__match_import(&match, m, &f, path);
     imgrec__match_free(&match);
+    if (status >= 0)
+      imgrec__model_uncalibrate(m);
   }
   imgrec__safetensors_free(&f);
   return status;

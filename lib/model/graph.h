@@ -148,6 +148,7 @@ struct imgrec_model {
     char text[16];
   } * numbers;
   imgrec_preprocess preprocess;
+  imgrec_calibration calibration;
   struct layer_hook hook;
   struct plan plan;
   float *arena; /* of forward, made at creation */
@@ -197,6 +198,12 @@ void imgrec__param_import_int8(struct imgrec_context *ctx,
 /* Initial values of the model's `number`-th parameter, whose data is zero. */
 void imgrec__param_init(struct imgrec_context *ctx, struct param *p, int kind,
                         uint64_t seed, int number);
+/* calibration.c.  As it is made: probabilities as trained, none rejected. */
+void imgrec__model_uncalibrate(struct imgrec_model *m);
+int imgrec__model_calibrated(const struct imgrec_model *m);
+/* A row of logits z to one of probabilities p, which may be z. */
+void imgrec__model_probabilities(const struct imgrec_model *m, const float *z,
+                                 float *p);
 /* Whether x is a batch that the graph takes. */
 int imgrec__check_batch(const struct graph *g, struct error *e,
                         const struct imgrec_tensor *x, size_t max_batch);

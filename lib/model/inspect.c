@@ -123,6 +123,7 @@ int imgrec_model_set_parameter(imgrec_model *m, const char *name,
                         name);
   imgrec__param_import(m->context, p, value->data, p->data);
   m->weight_type = IMGREC_WEIGHTS_F32;
+  imgrec__model_uncalibrate(m);
   imgrec__model_changed(m);
   return IMGREC_OK;
 }

@@ -124,6 +124,7 @@ static int build(struct imgrec_model *m, const imgrec_model_options *options,
       (status = make_numbers(m)) < 0)
     return status;
   default_preprocess(m);
+  imgrec__model_uncalibrate(m);
   return IMGREC_OK;
 }
 

@@ -44,8 +44,7 @@ static int recognise(struct imgrec_model *m,
   if (status < 0)
     return status;
   const float *z = imgrec__model_run(m, m->input, 1, m->graph.logits);
-  m->context->kernels->softmax(m->probabilities, z,
-                               (size_t)imgrec_model_classes(m));
+  imgrec__model_probabilities(m, z, m->probabilities);
   return IMGREC_OK;
 }
 

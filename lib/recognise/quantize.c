@@ -264,6 +264,7 @@ static int make(struct imgrec_model **out, const struct calibration *c,
     return status;
   copy_weights(made, c, o->range);
   made->preprocess = m->preprocess;
+  made->calibration = m->calibration;
   status = check_scales(made);
   if (status >= 0 && m->labels)
     status = imgrec_model_set_labels(made, imgrec_model_classes(m),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Measures a model on a data set: loss, accuracy, confusion. */
+/* Measures a model on a data set: loss, accuracy, confusion, calibration. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -11,11 +11,19 @@ int imgrec_evaluation_init(imgrec_evaluation *evaluation, size_t struct_size) {
                               sizeof defaults);
 }
 
-/* Sums over what was seen. */
+/* What is asked for, and sums over what was seen. */
 struct counts {
-  int64_t images, top1, top5;
+  imgrec_evaluation asked;
+  struct imgrec_model *model;
+  const struct imgrec_dataset *dataset;
+  int64_t next; /* image of the data set */
+  int64_t images, top1, top5, rejected;
   double loss;
+  size_t classes;
   int64_t *confusion;
+  imgrec_class_score *scores;
+  float *probabilities; /* of one image */
+  imgrec_reliability bins[IMGREC_RELIABILITY_BINS];
 };
 
 /* How many classes are more probable than the target; of equals, the lower
@@ -37,32 +45,60 @@ static size_t answer(const float *z, size_t n) {
   return best;
 }
 
-static void count(struct counts *c, const float *z, const int32_t *labels,
-                  size_t n, size_t classes) {
-  for (size_t i = 0; i < n; i++, z += classes) {
-    size_t target = (size_t)labels[i], rank = rank_of(z, classes, target);
-    c->top1 += rank < 1;
-    c->top5 += rank < 5;
-    if (c->confusion)
-      c->confusion[target * classes + answer(z, classes)]++;
-  }
-  c->images += (int64_t)n;
+/* The loader has left out what it could not read. */
+static int64_t next_good(struct counts *c) {
+  const struct imgrec_dataset *d = c->dataset;
+  const unsigned char *bad = d->store->bad;
+  while (bad && c->next < d->count && bad[d->items[c->next]])
+    c->next++;
+  return c->next++;
 }
 
-static int count_all(struct imgrec_model *m, struct loader *loader,
-                     struct counts *c) {
-  size_t classes = (size_t)imgrec_model_classes(m), n, correct = 0;
+static int count_one(struct counts *c, const float *z, size_t target) {
+  size_t best = answer(z, c->classes), rank = rank_of(z, c->classes, target);
+  int right = rank < 1;
+  imgrec__model_probabilities(c->model, z, c->probabilities);
+  float p = c->probabilities[best];
+  c->images++;
+  c->top1 += right;
+  c->top5 += rank < 5;
+  c->rejected += imgrec_model_rejects(c->model, p);
+  c->scores[target].images++;
+  c->scores[target].right += best == target;
+  c->scores[best].answers++;
+  imgrec__reliability_add(c->bins, p, right);
+  if (c->confusion)
+    c->confusion[target * c->classes + best]++;
+  int64_t index = next_good(c);
+  if (!c->asked.answer || !c->asked.answer(c->asked.answer_user, index,
+                                           (int)target, c->probabilities))
+    return IMGREC_OK;
+  return imgrec__fail(&c->model->context->error, IMGREC_ERR_CANCELLED,
+                      "the evaluation was ended by its callback");
+}
+
+static int count_batch(struct counts *c, const float *x, const int32_t *labels,
+                       size_t n) {
+  struct imgrec_model *m = c->model;
+  size_t correct = 0;
+  const float *z = imgrec__model_run(m, x, n, m->graph.logits);
+  const struct targets targets = {.classes = labels};
+  int status = IMGREC_OK;
+  imgrec__cross_entropy(m->context, z, &targets, n, c->classes, 0, NULL,
+                        &c->loss, &correct);
+  for (size_t i = 0; i < n && status >= 0; i++)
+    status = count_one(c, z + i * c->classes, (size_t)labels[i]);
+  return status;
+}
+
+static int count_all(struct counts *c, struct loader *loader) {
   const float *x;
   const int32_t *labels;
+  size_t n;
   int status = imgrec__loader_start(loader, 0, 0, 0);
   while (status >= 0 &&
-         (status = imgrec__loader_next(loader, &x, &labels, &n)) >= 0 && n) {
-    const float *z = imgrec__model_run(m, x, n, m->graph.logits);
-    const struct targets targets = {.classes = labels};
-    imgrec__cross_entropy(m->context, z, &targets, n, classes, 0, NULL,
-                          &c->loss, &correct);
-    count(c, z, labels, n, classes);
-  }
+         (status = imgrec__loader_next(loader, &x, &labels, &n)) >= 0 && n > 0)
+    status = count_batch(c, x, labels, n);
   return status;
 }
 
@@ -80,47 +116,81 @@ int imgrec__check_dataset(const struct imgrec_model *m,
   return IMGREC_OK;
 }
 
-static void report(const struct counts *c, imgrec_evaluation *out) {
-  imgrec_evaluation result = {.images = c->images, .confusion = c->confusion};
-  if (c->images > 0) {
-    result.loss = c->loss / (double)c->images;
-    result.top1 = (double)c->top1 / (double)c->images;
-    result.top5 = (double)c->top5 / (double)c->images;
-  }
+static double share(int64_t part, int64_t whole) {
+  return whole > 0 ? (double)part / (double)whole : 0;
+}
+
+/* Only now is anything of the caller's written to. */
+static void report(struct counts *c, imgrec_evaluation *out) {
+  imgrec_evaluation result = c->asked;
+  double interval[2];
+  imgrec_wilson_interval(c->top1, c->images, interval);
+  for (size_t i = 0; i < c->classes; i++)
+    imgrec__score_class(&c->scores[i]);
+  imgrec_class_score macro = imgrec__score_macro(c->scores, c->classes);
+  result.images = c->images;
+  result.loss = c->images > 0 ? c->loss / (double)c->images : 0;
+  result.top1 = share(c->top1, c->images);
+  result.top5 = share(c->top5, c->images);
+  result.top1_low = interval[0];
+  result.top1_high = interval[1];
+  result.macro_precision = macro.precision;
+  result.macro_recall = macro.recall;
+  result.macro_f1 = macro.f1;
+  result.calibration_error = imgrec__calibration_error(c->bins);
+  result.rejected = share(c->rejected, c->images);
+  if (result.confusion)
+    memcpy(result.confusion, c->confusion,
+           c->classes * c->classes * sizeof *c->confusion);
+  if (result.scores)
+    memcpy(result.scores, c->scores, c->classes * sizeof *c->scores);
+  if (result.bins)
+    memcpy(result.bins, c->bins, sizeof c->bins);
   imgrec__options_write(out, &result, sizeof result);
+}
+
+static int make_counts(struct counts *c) {
+  struct allocator *a = &c->model->context->allocator;
+  size_t cells;
+  if (__builtin_mul_overflow(c->classes * c->classes, sizeof(int64_t), &cells))
+    cells = SIZE_MAX; /* which no allocator has */
+  c->scores = imgrec__alloc_zero(a, c->classes * sizeof *c->scores);
+  c->probabilities = imgrec__alloc_array(a, c->classes, sizeof(float));
+  if (c->asked.confusion)
+    c->confusion = imgrec__alloc_zero(a, cells);
+  if (c->scores && c->probabilities && (c->confusion || !c->asked.confusion))
+    return IMGREC_OK;
+  return imgrec__fail_memory(&c->model->context->error, a,
+                             "the counts of answers");
+}
+
+static void free_counts(struct counts *c) {
+  struct allocator *a = &c->model->context->allocator;
+  imgrec__free(a, c->scores);
+  imgrec__free(a, c->probabilities);
+  imgrec__free(a, c->confusion);
 }
 
 int imgrec__evaluate(struct imgrec_model *m, struct imgrec_dataset *dataset,
                      struct loader *loader, imgrec_evaluation *out) {
-  struct allocator *a = &m->context->allocator;
-  size_t classes = (size_t)imgrec_model_classes(m), cells;
-  imgrec_evaluation asked = {.struct_size = sizeof asked};
   struct loader *own = NULL;
-  struct counts c = {0};
-  int status = imgrec__options_read(&m->context->error, &asked, sizeof asked,
-                                    out, "imgrec_evaluation");
+  struct counts c = {.model = m, .dataset = dataset};
+  c.classes = (size_t)imgrec_model_classes(m);
+  int status = imgrec__options_read(&m->context->error, &c.asked,
+                                    sizeof c.asked, out, "imgrec_evaluation");
   if (status < 0 ||
       (status = imgrec__check_dataset(m, dataset, "the data set")) < 0)
     return status;
-  if (__builtin_mul_overflow(classes * classes, sizeof(int64_t), &cells))
-    cells = SIZE_MAX; /* which no allocator has */
-  if (asked.confusion && !(c.confusion = imgrec__alloc_zero(a, cells)))
-    return imgrec__fail_memory(&m->context->error, a, "the confusion matrix");
-  if (!loader)
+  status = make_counts(&c);
+  if (status >= 0 && !loader)
     status = imgrec__loader_create(&own, dataset, &m->preprocess,
                                    (int)m->plan.batch);
   if (status >= 0)
-    status = count_all(m, loader ? loader : own, &c);
+    status = count_all(&c, loader ? loader : own);
   imgrec__loader_destroy(own);
-  if (status >= 0) {
-    if (asked.confusion)
-      memcpy(asked.confusion, c.confusion, cells);
-    imgrec__free(a, c.confusion);
-    c.confusion = asked.confusion;
+  if (status >= 0)
     report(&c, out);
-    return IMGREC_OK;
-  }
-  imgrec__free(a, c.confusion);
+  free_counts(&c);
   return status;
 }
 

@@ -80,6 +80,14 @@ float imgrec__schedule_rate(const struct schedule *s, uint64_t step);
 
 /* ---- loss.c, trainer.c, evaluate.c -------------------------------------- */
 
+/* score.c.  The quotients of one class from its counts, their means over those
+ * that have images, and answers by their probability. */
+void imgrec__score_class(imgrec_class_score *s);
+imgrec_class_score imgrec__score_macro(const imgrec_class_score *scores,
+                                       size_t classes);
+void imgrec__reliability_add(imgrec_reliability *bins, float probability,
+                             int right);
+double imgrec__calibration_error(const imgrec_reliability *bins);
 /* imgrec_trainer_create, which has `fused` set: weights are updated during
  * backward where a node can do that and no gradients accumulate. */
 int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,

@@ -140,6 +140,7 @@ int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
     return status;
   }
   model->weight_type = IMGREC_WEIGHTS_F32; /* which no step keeps rounded */
+  imgrec__model_uncalibrate(model);
   *out = t;
   return IMGREC_OK;
 }
