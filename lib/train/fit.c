@@ -22,6 +22,7 @@ struct fit {
   struct imgrec_dataset *val;
   struct loader *loader, *val_loader;
   imgrec_fit_options options;
+  imgrec_augment augment;
   imgrec_progress progress;
   imgrec_fit_result result;
   float *best; /* weights; at first those before training */
@@ -52,7 +53,8 @@ static int fail_diverged(const struct fit *f) {
 static int train_batch(struct fit *f, const float *x, const int32_t *labels,
                        size_t n) {
   struct imgrec_trainer *t = f->trainer;
-  const struct targets targets = {labels, NULL};
+  const float *mixed = imgrec__loader_targets(f->loader);
+  const struct targets targets = {mixed ? NULL : labels, mixed};
   imgrec__trainer_step(t, x, &targets, n);
   f->loss_sum += t->loss_sum;
   f->correct += (int64_t)t->correct;
@@ -164,7 +166,7 @@ static int read_options(struct fit *f, const imgrec_fit_options *theirs) {
                         "batch is %d; it must be 1 to the trainer's max_batch "
                         "of %d",
                         (int)o->batch, batch);
-  return IMGREC_OK;
+  return imgrec__augment_read(&f->augment, e, o->augment);
 }
 
 /* A model without class names takes those of what it learns from. */
@@ -189,6 +191,9 @@ static int make_loaders(struct fit *f, struct imgrec_dataset *train) {
   const struct imgrec_model *m = f->model;
   int status = imgrec__loader_create(&f->loader, train, &m->preprocess,
                                      (int)f->options.batch);
+  if (status >= 0)
+    status =
+        imgrec__loader_augment(f->loader, &f->augment, imgrec_model_classes(m));
   if (status >= 0 && f->val)
     status = imgrec__loader_create(&f->val_loader, f->val, &m->preprocess,
                                    (int)m->plan.batch);
