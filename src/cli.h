@@ -21,7 +21,8 @@ enum {
   CMD_INFO = 8,
   CMD_SAMPLE = 16,
   CMD_QUANTIZE = 32,
-  CMD_BENCH = 64
+  CMD_BENCH = 64,
+  CMD_PREVIEW = 1024
 };
 
 /* The value of --part behind those of IMGREC_PART_*. */
@@ -33,6 +34,7 @@ enum { SHOW_OFF, SHOW_AUTO, SHOW_ASCII, SHOW_256, SHOW_TRUECOLOR };
 /* All options of all commands; zero is "not given" unless said otherwise. */
 struct settings {
   const char *val, *test, *preset, *arch, *init, *output, *labels;
+  const char *augment; /* NULL: auto */
   double learning_rate;
   double val_split; /* 0.1 */
   double seconds;
@@ -125,6 +127,22 @@ int match_classes(imgrec_dataset *data, const imgrec_model *model);
 /* The skipped files of a data set to stderr, the first few by name. */
 void warn_skipped(const imgrec_dataset *data, const char *command);
 
+/* ---- augmentation.c ----------------------------------------------------- */
+
+struct augmentation {
+  imgrec_augment options;
+  char text[512], reason[256]; /* "" unless it was chosen by the data */
+};
+
+/* EXIT_USAGE, after saying what is wrong with --augment `text`. */
+int check_augmentation(imgrec_context *ctx, const char *text,
+                       const char *command);
+/* By --augment `text`, for training on `data`.  A status of the library. */
+int choose_augmentation(struct augmentation *out, imgrec_context *ctx,
+                        imgrec_dataset *data, const imgrec_preprocess *p,
+                        const char *text);
+void print_augmentation(const struct augmentation *a);
+
 /* ---- json_out.c --------------------------------------------------------- */
 
 /* One JSON value on one line.  Floats that are not finite become null, bytes
@@ -190,5 +208,6 @@ int cmd_info(const struct settings *s);
 int cmd_sample(const struct settings *s);
 int cmd_quantize(const struct settings *s);
 int cmd_bench(const struct settings *s);
+int cmd_preview(const struct settings *s);
 
 #endif

@@ -22,6 +22,7 @@ struct job {
   imgrec_model *model;
   imgrec_trainer *trainer;
   struct name_list labels;
+  struct augmentation augment;
   const char *preset; /* NULL with --arch */
   char *architecture;
   char *found; /* what DATA is, before the split */
@@ -243,6 +244,17 @@ static int make_trainer(struct job *job) {
   return EXIT_OK;
 }
 
+static int choose_augment(struct job *job) {
+  imgrec_preprocess p;
+  int status = imgrec_preprocess_init(&p, sizeof p);
+  if (status >= 0)
+    status = imgrec_model_get_preprocess(job->model, &p);
+  if (status >= 0)
+    status = choose_augmentation(&job->augment, job->ctx, job->train, &p,
+                                 job->s->augment);
+  return status < 0 ? library_failed(job) : EXIT_OK;
+}
+
 /* ---- What is said ------------------------------------------------------- */
 
 static int64_t size_of(const imgrec_dataset *data) {
@@ -281,6 +293,7 @@ static void print_start(const struct job *job) {
   printf(", input %lld x %lld x %lld, %lld parameters\n", (long long)in[0],
          (long long)in[1], (long long)in[2],
          (long long)count_parameters(job->model));
+  print_augmentation(&job->augment);
   fflush(stdout);
 }
 
@@ -301,6 +314,9 @@ static void print_start_json(const struct job *job) {
     json_integer(&j, in[i]);
   json_close(&j, ']');
   json_key(&j, "parameters"), json_integer(&j, count_parameters(job->model));
+  json_key(&j, "augment"), json_string(&j, job->augment.text);
+  json_key(&j, "augment_reason");
+  json_string(&j, job->augment.reason[0] ? job->augment.reason : NULL);
   json_finish(&j);
 }
 
@@ -407,6 +423,7 @@ static int fit(struct job *job) {
   options.seed = job->s->seed;
   options.epochs = (int32_t)job->s->epochs;
   options.batch = (int32_t)job->s->batch;
+  options.augment = &job->augment.options;
   options.progress = progress_step;
   options.progress_user = &job->progress;
   catch_stop_signals();
@@ -419,11 +436,15 @@ static int fit(struct job *job) {
 static int run(struct job *job) {
   int code = open_context(&job->ctx, job->s, NAME);
   if (code == EXIT_OK)
+    code = check_augmentation(job->ctx, job->s->augment, NAME);
+  if (code == EXIT_OK)
     code = open_data(job);
   if (code == EXIT_OK)
     code = make_model(job);
   if (code == EXIT_OK)
     code = make_trainer(job);
+  if (code == EXIT_OK)
+    code = choose_augment(job);
   if (code != EXIT_OK)
     return code;
   if (job->s->json)

@@ -14,6 +14,7 @@
 /* One image on its way into the window. */
 struct slot {
   int64_t item;
+  uint64_t draw; /* which of the augmented images it becomes */
   int32_t label;
   int status;
   char *reason;                /* why it failed; NULL when out of memory */
@@ -278,7 +279,7 @@ static int put(float *x, struct error *e, const struct loader *l,
   const struct kernels *k = l->context->kernels;
   struct allocator *a = &l->context->allocator;
   const imgrec_preprocess *pre = &l->preprocess;
-  const struct augment_key key = {l->seed, l->epoch, (uint64_t)slot->item};
+  const struct augment_key key = {l->seed, l->epoch, slot->draw};
   int original[2] = {p->height, p->width};
   if (!l->augments || !l->shuffled)
     return imgrec__preprocess(x, k, a, e, p->data, p->height, p->width,
@@ -431,6 +432,7 @@ static int refill(struct loader *l) {
     int64_t index = l->order[l->position++];
     l->slots[i] =
         (struct slot){.item = d->items[index],
+                      .draw = (uint64_t)d->items[index],
                       .label = imgrec__dataset_label(d, index),
                       .kept = imgrec__image_cache_get(l->cache, (size_t)index)};
   }
