@@ -22,7 +22,7 @@ enum {
   CMD_SAMPLE = 16,
   CMD_QUANTIZE = 32,
   CMD_BENCH = 64,
-  CMD_PREVIEW = 1024
+  CMD_PREVIEW = 65536
 };
 
 /* The value of --part behind those of IMGREC_PART_*. */
@@ -126,6 +126,12 @@ const char *part_name(int part);
 int match_classes(imgrec_dataset *data, const imgrec_model *model);
 /* The skipped files of a data set to stderr, the first few by name. */
 void warn_skipped(const imgrec_dataset *data, const char *command);
+
+/* ---- picture.c ----------------------------------------------------------- */
+
+/* An image of H x W x C u8 as a PNG file, or nothing and a sentence. */
+int write_png(const char *path, const imgrec_tensor *image,
+              const char *command);
 
 /* ---- augmentation.c ----------------------------------------------------- */
 
