@@ -26,7 +26,8 @@ enum {
   CMD_CHECK = 256,
   CMD_CALIBRATE = 1024,
   CMD_EXPLAIN = 2048,
-  CMD_REPORT = 4096
+  CMD_REPORT = 4096,
+  CMD_PREVIEW = 65536
 };
 
 #define NOT_GIVEN UINT64_MAX
@@ -41,6 +42,7 @@ enum { SHOW_OFF, SHOW_AUTO, SHOW_ASCII, SHOW_256, SHOW_TRUECOLOR };
 struct settings {
   const char *val, *test, *preset, *arch, *init, *output, *labels;
   const char *unknown, *class_name, *log, *preview, *report_run;
+  const char *augment; /* NULL: auto */
   double learning_rate;
   double val_split; /* 0.1 */
   double seconds;
@@ -233,6 +235,22 @@ int make_overlay(imgrec_tensor **out, imgrec_context *ctx,
 int make_view(imgrec_tensor **out, const imgrec_model *model,
               const imgrec_tensor *image, int side);
 
+/* ---- augmentation.c ----------------------------------------------------- */
+
+struct augmentation {
+  imgrec_augment options;
+  char text[512], reason[256]; /* "" unless it was chosen by the data */
+};
+
+/* EXIT_USAGE, after saying what is wrong with --augment `text`. */
+int check_augmentation(imgrec_context *ctx, const char *text,
+                       const char *command);
+/* By --augment `text`, for training on `data`.  A status of the library. */
+int choose_augmentation(struct augmentation *out, imgrec_context *ctx,
+                        imgrec_dataset *data, const imgrec_preprocess *p,
+                        const char *text);
+void print_augmentation(const struct augmentation *a);
+
 /* ---- json_out.c --------------------------------------------------------- */
 
 /* One JSON value on one line.  Floats that are not finite become null, bytes
@@ -306,5 +324,6 @@ int cmd_check(const struct settings *s);
 int cmd_calibrate(const struct settings *s);
 int cmd_explain(const struct settings *s);
 int cmd_report(const struct settings *s);
+int cmd_preview(const struct settings *s);
 
 #endif

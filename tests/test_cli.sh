@@ -140,6 +140,14 @@ test_usage() {
   complains 'give one DATA, not 2'
   expect 2 sample "$digits"
   complains '-o DIR is missing'
+  expect 2 preview "$digits"
+  complains '-o FILE is missing'
+  expect 2 train "$digits" -o m --augment flop
+  complains "augment: there is no 'flop'; there are none, light, strong"
+  expect 2 preview "$digits" -o m --augment auto,flip
+  complains "augment: there is no 'auto'"
+  expect 2 train "$digits" -o m --augment flip=2
+  complains 'flip must be 0 to 1'
   expect 2 bench
   complains 'give one of MODEL, --preset NAME and --arch FILE'
   expect 2 bench m --preset tiny
