@@ -256,7 +256,7 @@ static void test_plan__random_graphs(void **state) {
 
 static void test_plan__presets(void **state) {
   (void)state;
-  char text[2000];
+  char text[20000];
   for (int i = 0; imgrec_preset_name(i); i++) {
     assert_true(imgrec_preset(imgrec_preset_name(i), 0, 0, 0, 0, text,
                               sizeof text) > 0);
