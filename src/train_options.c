@@ -57,7 +57,7 @@ int check_train_options(const struct settings *s, const char *command) {
   int sgd = s->optimizer == IMGREC_OPTIMIZER_SGD;
   if (s->nesterov && !sgd)
     return usage_error(command, "--nesterov is for --optimizer sgd");
-  if (s->warmup_epochs > (double)s->epochs)
+  if (s->epochs > 0 && s->warmup_epochs > (double)s->epochs)
     return usage_error(command,
                        "--warmup-epochs: %g is more than the %lld "
                        "epochs of the run",
