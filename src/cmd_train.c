@@ -293,6 +293,7 @@ static int64_t count_parameters(const imgrec_model *model) {
 
 static void print_start(const struct job *job) {
   const struct settings *s = job->s;
+  char line[4 * NAME_SIZE];
   int64_t in[3];
   imgrec_model_input_shape(job->model, in);
   if (job->val != NULL)
