@@ -51,10 +51,11 @@ struct settings {
   uint64_t seed;
   int64_t epochs, batch, threads, top, count, channels, classes, images, runs;
   int height, width;
-  int optimizer, isa, resize; /* IMGREC_OPTIMIZER_*, _ISA_*, _RESIZE_* */
-  int part;                   /* IMGREC_PART_* or PART_ALL */
-  int show;                   /* SHOW_* */
-  int weights, range;         /* IMGREC_WEIGHTS_*, _RANGE_* */
+  int optimizer, isa; /* IMGREC_OPTIMIZER_*, _ISA_* */
+  int resize;         /* IMGREC_RESIZE_*; -1: not given */
+  int part;           /* IMGREC_PART_* or PART_ALL */
+  int show;           /* SHOW_* */
+  int weights, range; /* IMGREC_WEIGHTS_*, _RANGE_* */
   /* How to train: train_options.c. */
   double weight_decay, warmup_epochs; /* below 0: not given */
   double label_smoothing, clip_norm, ema, layer_decay;
@@ -250,6 +251,16 @@ int choose_augmentation(struct augmentation *out, imgrec_context *ctx,
                         imgrec_dataset *data, const imgrec_preprocess *p,
                         const char *text);
 void print_augmentation(const struct augmentation *a);
+/* ---- init_model.c ------------------------------------------------------- */
+
+/* With --init and no other network named, the model of that file for `classes`
+ * classes; *out stays NULL where there is none, as in a file of weights. */
+int adapt_init(imgrec_model **out, imgrec_context *ctx,
+               const struct settings *s, int classes,
+               const imgrec_model_options *options, const char *command);
+/* The weights of --init, if given, to a model that is there. */
+int load_init(imgrec_model *model, imgrec_context *ctx,
+              const struct settings *s, const char *command);
 
 /* ---- json_out.c --------------------------------------------------------- */
 

@@ -55,7 +55,8 @@ static int set_input(struct sheet *sheet) {
   imgrec_preprocess_init(&sheet->input, sizeof sheet->input);
   imgrec_dataset_shape(sheet->data, shape);
   sheet->input.channels = shape[2] == 1 ? 1 : 3;
-  sheet->input.resize = sheet->s->resize;
+  sheet->input.resize =
+      sheet->s->resize >= 0 ? sheet->s->resize : IMGREC_RESIZE_CROP;
   sheet->input.scale = 1.0f;
   sheet->input.height = (int32_t)shape[0];
   sheet->input.width = (int32_t)shape[1];

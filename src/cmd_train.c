@@ -21,7 +21,7 @@ struct job {
   imgrec_trainer *trainer;
   struct name_list labels;
   struct augmentation augment;
-  const char *preset; /* NULL with --arch */
+  const char *preset; /* NULL with --arch, and with the network of --init */
   struct choice choice;
   char *architecture;
   char *found; /* what DATA is, before the split */
@@ -214,32 +214,41 @@ static int set_preprocess(struct job *job) {
   int status = imgrec_preprocess_init(&p, sizeof p);
   if (status >= 0)
     status = imgrec_model_get_preprocess(job->model, &p);
-  p.resize = job->s->resize;
-  p.scale = 1.0f / 255.0f;
+  if (job->architecture != NULL) { /* else it is that of --init */
+    p.resize = IMGREC_RESIZE_CROP;
+    p.scale = 1.0f / 255.0f;
+  }
+  if (job->s->resize >= 0)
+    p.resize = job->s->resize;
   if (status >= 0)
     status = imgrec_model_set_preprocess(job->model, &p);
   return status < 0 ? library_failed(job) : EXIT_OK;
 }
 
-static int make_model(struct job *job) {
-  imgrec_model_options options;
+static int create_model(struct job *job, const imgrec_model_options *options) {
   int code = get_architecture(job);
   if (code != EXIT_OK)
     return code;
-  imgrec_model_options_init(&options, sizeof options);
-  options.seed = job->s->seed;
-  options.max_batch = (int32_t)job->s->batch;
-  if (imgrec_model_create(&job->model, job->ctx, job->architecture, &options) <
+  if (imgrec_model_create(&job->model, job->ctx, job->architecture, options) <
       0)
     return library_failed(job);
   code = check_classes(job);
+  return code == EXIT_OK ? load_init(job->model, job->ctx, job->s, NAME) : code;
+}
+
+static int make_model(struct job *job) {
+  imgrec_model_options options;
+  imgrec_model_options_init(&options, sizeof options);
+  options.seed = job->s->seed;
+  options.max_batch = (int32_t)job->s->batch;
+  int code = adapt_init(&job->model, job->ctx, job->s,
+                        imgrec_dataset_classes(job->train), &options, NAME);
+  if (code == EXIT_OK && job->model == NULL)
+    code = create_model(job, &options);
   if (code == EXIT_OK)
     code = set_labels(job);
   if (code == EXIT_OK)
     code = set_preprocess(job);
-  if (code == EXIT_OK && job->s->init != NULL &&
-      imgrec_model_load_weights(job->model, job->s->init) < 0)
-    code = library_failed(job);
   return code;
 }
 
@@ -284,6 +293,7 @@ static int64_t count_parameters(const imgrec_model *model) {
 
 static void print_start(const struct job *job) {
   const struct settings *s = job->s;
+  char line[4 * NAME_SIZE];
   int64_t in[3];
   imgrec_model_input_shape(job->model, in);
   if (job->val != NULL)
@@ -299,12 +309,17 @@ static void print_start(const struct job *job) {
            s->preset ? "" : " (chosen ", s->preset ? "" : job->choice.why,
            s->preset ? "" : ")");
   else
-    printf("network: %s", s->arch);
+    printf("network: %s%s", s->arch ? "" : "that of ",
+           printable(line, sizeof line, s->arch ? s->arch : s->init));
   printf(", input %lld x %lld x %lld, %lld parameters; %lld epochs\n",
          (long long)in[0], (long long)in[1], (long long)in[2],
          (long long)count_parameters(job->model), (long long)s->epochs);
   print_augmentation(&job->augment);
   fflush(stdout);
+}
+
+static const char *network_of(const struct job *job) {
+  return job->preset ? job->preset : job->s->arch ? job->s->arch : job->s->init;
 }
 
 static void print_start_json(const struct job *job) {
@@ -318,7 +333,7 @@ static void print_start_json(const struct job *job) {
   json_key(&j, "val_images"), json_integer(&j, size_of(job->val));
   json_key(&j, "test_images"), json_integer(&j, size_of(job->test));
   json_key(&j, "network");
-  json_string(&j, job->preset ? job->preset : job->s->arch);
+  json_string(&j, network_of(job));
   json_key(&j, "input"), json_open(&j, '[');
   for (int i = 0; i < 3; i++)
     json_integer(&j, in[i]);

@@ -199,8 +199,10 @@ static const struct option_spec specs[] = {
      "count how many images here, of classes that the model\n"
      "does not have, it calls none of its classes",
      NULL, AT(unknown), 0, 0, CMD_EVAL, KIND_STRING, 0},
-    {"init", "FILE", "start from the weights in this safetensors file", NULL,
-     AT(init), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+    {"init", "FILE",
+     "start from this model, of any classes, or from weights\n"
+     "in a safetensors file",
+     NULL, AT(init), 0, 0, CMD_TRAIN, KIND_STRING, 0},
     {"labels", "FILE", "names of the classes, one a line", NULL, AT(labels), 0,
      0, CMD_TRAIN | CMD_SAMPLE, KIND_STRING, 0},
     {"part", "NAME", "train, val, test or all of DATA", "train|val|test|all",
@@ -453,7 +455,7 @@ static void set_defaults(struct settings *s) {
   s->val_split = 0.1;
   s->cache = NOT_GIVEN;
   s->reject_rate = 0.05;
-  s->resize = IMGREC_RESIZE_CROP;
+  s->resize = -1;
   s->batch = 32;
   s->top = 3;
   s->count = 10;

@@ -323,6 +323,36 @@ test_freeze() {
   complains 'all its layers are frozen'
 }
 
+# What knows ten digits learns to tell two of them apart.
+test_init() {
+  rm -rf "$tmp/two" "$tmp/pngs"
+  "$imgrec" sample "$digits" -n 300 --part train -o "$tmp/pngs" >"$out" \
+    2>"$err"
+  mkdir -p "$tmp/two/three" "$tmp/two/eight"
+  find "$tmp/pngs" -name '*-3.png' -exec mv {} "$tmp/two/three" ';'
+  find "$tmp/pngs" -name '*-8.png' -exec mv {} "$tmp/two/eight" ';'
+  expect 0 train "$tmp/two" --init "$tmp/digits.imgrec" --epochs 2 \
+    -o "$tmp/two.imgrec"
+  says "^init: the head 'fc[0-9]*' begins anew for 2 classes, all other weights"
+  says '^network: that of .*/digits.imgrec, input 8 x 8 x 1'
+  expect 0 train "$tmp/two" --init "$tmp/digits.imgrec" --epochs 1 \
+    --preset tiny --json -o "$tmp/two.imgrec"
+  expect 0 train "$tmp/two" --init "$tmp/digits.imgrec" --epochs 1 \
+    --resize pad --freeze conv -o "$tmp/two.imgrec"
+  expect 0 info "$tmp/two.imgrec"
+  says 'eight'
+  says 'padded'
+  expect 0 train "$digits" --init "$tmp/digits.imgrec" --epochs 1 \
+    -o "$tmp/two.imgrec"
+  says '^init: all weights are those of .*/digits.imgrec$'
+  expect 2 train "$tmp/two" --init "$tmp/digits.imgrec" --size 16x16 \
+    -o "$tmp/none"
+  complains 'the input is that of the model of --init'
+  expect 1 train "$tmp/two" --init "$tmp/digits.imgrec" --preset lenet5 \
+    --size 28x28 -o "$tmp/none"
+  complains 'the weights do not fit the network'
+}
+
 # Classes 0 and 1 of the digits, 1 being small.
 test_uneven() {
   rm -rf "$tmp/uneven" "$tmp/pngs"
@@ -654,7 +684,7 @@ test_quantize() {
   image=$(find "$tmp/some" -name '0001-*.png')
   expect 0 predict "$tmp/int8.imgrec" "$image"
   expect 1 train "$digits" --init "$tmp/int8.imgrec" -o "$tmp/none"
-  complains 'instead of F32'
+  complains 'weights are int8 cannot be trained on'
   expect 1 quantize "$tmp/int8.imgrec" "$digits" -o "$tmp/none"
   complains 'are int8, which cannot be quantized again'
 }

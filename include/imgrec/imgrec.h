@@ -378,6 +378,24 @@ IMGREC_API void imgrec_model_destroy(imgrec_model *model);
  * the names that are missing, left over or of another shape; then no weight
  * has changed. */
 IMGREC_API int imgrec_model_load_weights(imgrec_model *model, const char *path);
+/* The same, but that the head may be another, as with another number of
+ * classes: it then keeps the values that it has.  Returns how many parameters
+ * do, 0 when all were loaded. */
+IMGREC_API int imgrec_model_transfer_weights(imgrec_model *model,
+                                             const char *path);
+/* A new model with the network, the preprocessing and the weights of a model
+ * file, but for `classes` classes, and without labels.  A head of another
+ * number of outputs begins anew, by the seed and init of `options`.  Returns
+ * how many parameters do, 0 when all were loaded.  IMGREC_ERR_UNSUPPORTED for a
+ * file of weights alone, _ARGUMENT for weights that are int8, _ARCHITECTURE
+ * where there is no head. */
+IMGREC_API int imgrec_model_adapt(imgrec_model **out, imgrec_context *ctx,
+                                  const char *path, int classes,
+                                  const imgrec_model_options *options);
+/* The name of the head: the dense layer or convolution that the classes are
+ * computed by, with nothing behind it but functions of one number, batch norm
+ * and pooling.  NULL where there is none. */
+IMGREC_API const char *imgrec_model_head(const imgrec_model *model);
 /* Canonical (the same model gives the same bytes) and atomic (the old file or
  * the new one, never a part). */
 IMGREC_API int imgrec_model_save(const imgrec_model *model, const char *path);

@@ -89,6 +89,10 @@ int imgrec__metadata_arch(char **out, const struct safetensors *f,
                           struct error *e);
 /* Labels, preprocessing and calibration of f become the model's. */
 int imgrec__metadata_apply(struct imgrec_model *m, const struct safetensors *f);
+int imgrec__metadata_apply_preprocess(struct imgrec_model *m,
+                                      const struct safetensors *f);
+/* Whether f says that it is an imgrec model, and not weights alone. */
+int imgrec__metadata_is_model(const struct safetensors *f);
 
 /* ---- model_json.c -------------------------------------------------------- */
 
@@ -109,6 +113,7 @@ struct match {
   const struct stored **sources;
   size_t count;
   uint64_t largest; /* elements of the largest tensor */
+  size_t skipped;   /* of them that have none and keep their values */
 };
 
 /* The next parameter of g behind `at`, which starts as {0, 0}; NULL at the
@@ -150,6 +155,10 @@ int imgrec__import_int8(struct imgrec_context *ctx, const struct param *p,
 /* IMGREC_ERR_SHAPE unless names and shapes of f are just those of g. */
 int imgrec__match(struct match *out, const struct graph *g,
                   const struct safetensors *f, struct error *e);
+/* The same, but that parameters of nodes from `head` on need not fit: where one
+ * of them does not, none has a source. */
+int imgrec__match_but(struct match *out, const struct graph *g,
+                      const struct safetensors *f, int head, struct error *e);
 void imgrec__match_free(struct match *match);
 /* Sets all weights of m, whose graph is the one that was matched; `what` is
  * the file, for a warning. */

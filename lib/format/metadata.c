@@ -262,13 +262,24 @@ static int apply(struct imgrec_model *m, const struct safetensors *f,
   return status;
 }
 
+int imgrec__metadata_is_model(const struct safetensors *f) {
+  return has(f, KEY_ARCH);
+}
+
+int imgrec__metadata_apply_preprocess(struct imgrec_model *m,
+                                      const struct safetensors *f) {
+  if (has(f, KEY_PREPROC) || takes_images(&m->preprocess))
+    return apply(m, f, KEY_PREPROC, imgrec__preprocess_apply);
+  return IMGREC_OK;
+}
+
 int imgrec__metadata_apply(struct imgrec_model *m,
                            const struct safetensors *f) {
   int status = IMGREC_OK;
   if (has(f, KEY_LABELS))
     status = apply(m, f, KEY_LABELS, imgrec__labels_apply);
-  if (status >= 0 && (has(f, KEY_PREPROC) || takes_images(&m->preprocess)))
-    status = apply(m, f, KEY_PREPROC, imgrec__preprocess_apply);
+  if (status >= 0)
+    status = imgrec__metadata_apply_preprocess(m, f);
   if (status >= 0 && has(f, KEY_CALIBRATION))
     status = apply(m, f, KEY_CALIBRATION, imgrec__calibration_apply);
   return status;

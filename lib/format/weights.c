@@ -118,13 +118,49 @@ static void match_sides(const struct param *p, const struct safetensors *f,
   }
 }
 
+/* The tensor of a parameter of the head, NULL where there is none or it does
+ * not fit. */
+static const struct stored *take_head(const struct param *p,
+                                      const struct safetensors *f,
+                                      unsigned char *used) {
+  const struct stored *t = imgrec__safetensors_find(f, p->name);
+  if (t == NULL)
+    return NULL;
+  used[t - f->tensors] = 1;
+  int fits = t->type->widen != WIDEN_NONE && same_shape(t, p->dim, p->ndim);
+  return fits ? t : NULL;
+}
+
+/* All of the head has a source, or nothing of it. */
+static void match_head(struct match *match, const struct graph *g,
+                       const struct safetensors *f, struct cursor at,
+                       unsigned char *used) {
+  const struct param *p;
+  size_t first = match->count, missing = 0;
+  while ((p = imgrec__next_param(g, &at)) != NULL) {
+    const struct stored *t = take_head(p, f, used);
+    match->sources[match->count++] = t;
+    missing += t == NULL;
+    if (t != NULL && t->count > match->largest)
+      match->largest = t->count;
+  }
+  if (missing > 0) {
+    match->skipped = match->count - first;
+    memset(match->sources + first, 0, match->skipped * sizeof *match->sources);
+  }
+}
+
 /* Finds the tensor of each parameter and marks it in `used`, one a tensor. */
 static void match_params(struct match *match, const struct graph *g,
-                         const struct safetensors *f, unsigned char *used,
-                         struct report *r) {
+                         const struct safetensors *f, int head,
+                         unsigned char *used, struct report *r) {
   const struct param *p;
-  struct cursor at = {0, 0};
-  while ((p = imgrec__next_param(g, &at)) != NULL) {
+  struct cursor at = {0, 0}, here = at;
+  for (; (p = imgrec__next_param(g, &at)) != NULL; here = at) {
+    if (at.node >= head) {
+      match_head(match, g, f, here, used);
+      return;
+    }
     const struct stored *t = take(f, p->name, used, r);
     match->sources[match->count++] = t;
     if (p->int8)
@@ -154,12 +190,12 @@ static void find_left_over(const struct safetensors *f,
 }
 
 static void match_names(struct match *match, const struct graph *g,
-                        const struct safetensors *f, unsigned char *used,
-                        struct report *r) {
+                        const struct safetensors *f, int head,
+                        unsigned char *used, struct report *r) {
   struct text empty;
   imgrec__text_init(&empty, f->allocator);
   r->missing = r->left_over = r->misshapen = (struct list){0, empty};
-  match_params(match, g, f, used, r);
+  match_params(match, g, f, head, used, r);
   find_left_over(f, used, r);
 }
 
@@ -172,6 +208,11 @@ static size_t count_params(const struct graph *g) {
 
 int imgrec__match(struct match *out, const struct graph *g,
                   const struct safetensors *f, struct error *e) {
+  return imgrec__match_but(out, g, f, g->node_count, e);
+}
+
+int imgrec__match_but(struct match *out, const struct graph *g,
+                      const struct safetensors *f, int head, struct error *e) {
   struct allocator *a = f->allocator;
   struct report r;
   struct match match = {.allocator = a};
@@ -183,7 +224,7 @@ int imgrec__match(struct match *out, const struct graph *g,
     imgrec__match_free(&match);
     return imgrec__fail_memory(e, a, "the list of weights");
   }
-  match_names(&match, g, f, used, &r);
+  match_names(&match, g, f, head, used, &r);
   int status = IMGREC_OK;
   if (r.missing.count + r.left_over.count + r.misshapen.count != 0)
     status = fail_report(&r, a, e);
@@ -269,7 +310,7 @@ static int in_place(const struct stored *t, const struct safetensors *f) {
 
 static int needs_room(const struct match *match, const struct safetensors *f) {
   for (size_t i = 0; i < match->count; i++)
-    if (!in_place(match->sources[i], f))
+    if (match->sources[i] != NULL && !in_place(match->sources[i], f))
       return 1;
   return 0;
 }
@@ -297,6 +338,8 @@ static int weight_type(const struct match *match, const struct graph *g) {
   size_t weights = 0, f16 = 0, bf16 = 0;
   for (size_t i = 0; (p = imgrec__next_param(g, &at)) != NULL; i++) {
     weights += (size_t)imgrec__is_weight(p);
+    if (match->sources[i] == NULL)
+      continue;
     f16 += imgrec__is_weight(p) && imgrec__stored_is(match->sources[i], "F16");
     bf16 +=
         imgrec__is_weight(p) && imgrec__stored_is(match->sources[i], "BF16");
@@ -330,6 +373,8 @@ int imgrec__match_import(const struct match *match, struct imgrec_model *m,
   int status = IMGREC_OK;
   for (size_t i = 0;
        status >= 0 && (p = imgrec__next_param(&m->graph, &at)) != NULL; i++) {
+    if (match->sources[i] == NULL)
+      continue;
     status = import_param(ctx, p, match->sources[i], f, room);
     if (!p->int8)
       warn_not_finite(ctx, p, what);
