@@ -661,6 +661,16 @@ IMGREC_API int imgrec_trainer_set_layer_rate(imgrec_trainer *trainer,
  * and again before training goes on.  Without any update so far the average is
  * the weights.  IMGREC_ERR_ARGUMENT where ema_decay is 0. */
 IMGREC_API int imgrec_trainer_swap_average(imgrec_trainer *trainer);
+/* A checkpoint: the model's file, and in it all that the next step depends on
+ * (moments, counters, learning rate, gradients under way).  A trainer of the
+ * same options, whose model has the same network, goes on from it with the
+ * bits that this one would have.  Atomic, as imgrec_model_save is; the file
+ * loads as a model too, and imgrec_model_save makes one without the rest.
+ * What loading refuses (_FORMAT a damaged file, _SHAPE another network,
+ * _ARGUMENT other options) changes nothing. */
+IMGREC_API int imgrec_trainer_save(const imgrec_trainer *trainer,
+                                   const char *path);
+IMGREC_API int imgrec_trainer_load(imgrec_trainer *trainer, const char *path);
 
 /* ---- Data sets ---------------------------------------------------------- */
 
@@ -726,6 +736,11 @@ IMGREC_API const char *imgrec_dataset_description(const imgrec_dataset *d);
 IMGREC_API int imgrec_dataset_skipped(const imgrec_dataset *dataset);
 IMGREC_API const char *imgrec_dataset_skipped_reason(const imgrec_dataset *d,
                                                      int index);
+/* 64 hexadecimal digits and a NUL, into size >= 65 bytes, of what is in it:
+ * class names, labels, and pixels in memory or names and sizes of files (not
+ * their folders, which may move). */
+IMGREC_API int imgrec_dataset_digest(const imgrec_dataset *dataset,
+                                     char *digits, size_t size);
 /* Renumber the classes so that they are those of `model`, matched by name.
  * IMGREC_ERR_NOT_FOUND names a class that the model does not have. */
 IMGREC_API int imgrec_dataset_match_labels(imgrec_dataset *dataset,
@@ -837,12 +852,20 @@ typedef struct imgrec_progress {
   float train_accuracy;
   float val_loss; /* of this epoch when epoch_done; NaN without val */
   float val_accuracy;
-  float learning_rate; /* of the last step */
-  int32_t reserved;
+  float learning_rate;       /* of the last step */
+  int32_t checkpoint_status; /* of the last writing of a file; 0: it is there,
+                                or none was due */
 } imgrec_progress;
 
-/* Called after each step and once more at the end of each epoch; a non-zero
- * return ends training after this step, keeping the best weights so far. */
+/* What the callback below returns; any other value is STOP. */
+enum {
+  IMGREC_FIT_GO_ON = 0,
+  IMGREC_FIT_STOP = 1,      /* ends training after this step */
+  IMGREC_FIT_CHECKPOINT = 2 /* writes a checkpoint now */
+};
+
+/* Called after each step and once more at the end of each epoch.  Ended by it,
+ * training keeps the best weights so far. */
 typedef int (*imgrec_progress_fn)(void *user, const imgrec_progress *progress);
 
 /* The learning rate of step t of T, counted from 0, as a factor of the
@@ -892,6 +915,13 @@ typedef struct imgrec_fit_options {
                            the first epoch; 0: 256 MiB, or none in a context
                            with max_bytes; less than an image: none */
   const imgrec_augment *augment; /* of the training images; NULL: none */
+  /* Paths, each of them NULL or of a file: */
+  const char *checkpoint; /* written at the end of each epoch, when `progress`
+                             asks for it, and when it ends training */
+  const char *best;       /* the model with the best weights, written when
+                             there are better ones */
+  const char *resume;     /* a checkpoint of a training with the same options
+                             and data, to go on from it */
 } imgrec_fit_options;
 
 typedef struct imgrec_fit_result {
@@ -901,9 +931,9 @@ typedef struct imgrec_fit_result {
   float train_loss;   /* of the last completed epoch */
   float val_loss;     /* of the best epoch; NaN without val */
   float val_accuracy;
-  int32_t cancelled;     /* 1 when `progress` ended it */
-  int32_t stopped_early; /* 1 when `patience` ended it */
-  int32_t reserved;
+  int32_t cancelled;         /* 1 when `progress` ended it */
+  int32_t stopped_early;     /* 1 when `patience` ended it */
+  int32_t checkpoint_status; /* as in imgrec_progress */
 } imgrec_fit_result;
 
 IMGREC_API int imgrec_fit_options_init(imgrec_fit_options *options,
@@ -924,11 +954,34 @@ IMGREC_API int imgrec_fit_result_init(imgrec_fit_result *result,
  * NULL.  When training fails, the model has the best weights so far, those from
  * before the call where no epoch was completed, and the trainer's moments begin
  * anew: IMGREC_ERR_DIVERGED when loss or weights are no longer finite,
- * IMGREC_ERR_IO and _FORMAT of images, _MEMORY. */
+ * IMGREC_ERR_IO and _FORMAT of images, _MEMORY.
+ * Stopped at any moment and resumed from its last checkpoint, training ends
+ * with the bits of one that was never stopped.  Only the number of epochs may
+ * be another one; seed, batch, number of images and the trainer's options are
+ * compared, the images are not (imgrec_dataset_digest does that).  That a
+ * checkpoint or `best` cannot be written is a warning in the log; training goes
+ * on, and writes them when they are due again. */
 IMGREC_API int imgrec_fit(imgrec_trainer *trainer, imgrec_dataset *train,
                           imgrec_dataset *val,
                           const imgrec_fit_options *options,
                           imgrec_fit_result *result);
+
+/* Where a checkpoint of imgrec_fit stands. */
+typedef struct imgrec_checkpoint {
+  size_t struct_size;
+  int64_t images, images_total;     /* done of `epoch` */
+  int32_t epoch, epochs;            /* from 1 */
+  int32_t epoch_done;               /* 1 when it is the end of `epoch` */
+  int32_t best_epoch;               /* 0: none */
+  float train_loss, train_accuracy; /* of these images */
+  float val_loss, val_accuracy;     /* of the best epoch */
+} imgrec_checkpoint;
+
+IMGREC_API int imgrec_checkpoint_init(imgrec_checkpoint *checkpoint,
+                                      size_t struct_size);
+/* IMGREC_ERR_FORMAT when the file is damaged, or of no imgrec_fit. */
+IMGREC_API int imgrec_checkpoint_read(imgrec_context *ctx, const char *path,
+                                      imgrec_checkpoint *out);
 
 /* How well one class is recognised, or the mean over classes. */
 typedef struct imgrec_class_score {

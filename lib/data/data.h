@@ -271,6 +271,10 @@ void imgrec__loader_ahead(struct loader *l, int on);
  * the order of the data set or shuffled by seed and epoch. */
 int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
                          uint64_t epoch);
+/* Passes over the first images of a pass that has begun: so many as were handed
+ * out when the marks in the store were made.  IMGREC_ERR_FORMAT when there are
+ * fewer. */
+int imgrec__loader_skip(struct loader *l, int64_t images);
 /* The next *n images, x: n x H x W x C, and their classes, borrowed until the
  * next call; all batches but the last are full, *n is 0 at the end.  A file
  * that cannot be decoded is left out, logged, and added to the data set's

@@ -215,6 +215,21 @@ int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
   return n > 0 ? IMGREC_OK : fail_all_bad(l);
 }
 
+static int is_good(const struct imgrec_dataset *d, int64_t index) {
+  const unsigned char *bad = d->store->bad;
+  return bad == NULL || !bad[d->items[index]];
+}
+
+int imgrec__loader_skip(struct loader *l, int64_t images) {
+  while (l->good < images && l->position < l->count)
+    l->good += is_good(l->dataset, l->order[l->position++]);
+  if (l->good == images)
+    return IMGREC_OK;
+  return imgrec__fail(&l->context->error, IMGREC_ERR_FORMAT,
+                      "the checkpoint is %lld images into an epoch of %lld",
+                      (long long)images, (long long)l->count);
+}
+
 /* ---- Images into slots -------------------------------------------------- */
 
 static void slot_fail(struct slot *slot, struct allocator *a, int status,

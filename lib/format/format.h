@@ -67,18 +67,44 @@ const char *imgrec__printable(const char *name, char buffer[96]);
 /* Whether its dtype is this one. */
 int imgrec__stored_is(const struct stored *t, const char *type);
 
+/* ---- Checkpoints: model files that training goes on from ---------------- */
+
+/* Numbers beside the weights, one for each or for some of them; in a file a
+ * tensor "optim.moment1.conv1.weight" for each parameter that has any. */
+struct attachment {
+  const char *prefix; /* "optim.moment1." */
+  float *values;      /* as the model's weights lie, or at `places` */
+  const struct gradient_place *places; /* one a node, or NULL */
+};
+
+enum { ATTACHMENTS_MAX = 8 };
+
+/* What a checkpoint has beside the model. */
+struct checkpoint {
+  const char *train; /* a JSON object as text: imgrec.train */
+  struct attachment attached[ATTACHMENTS_MAX];
+  size_t count;
+};
+
 /* ---- safetensors_write.c ------------------------------------------------ */
 
-/* SHA-256 of the data section that _write makes. */
-int imgrec__safetensors_hash(const struct imgrec_model *m, char hex[65]);
+/* SHA-256 of the data section that _write makes; c may be NULL. */
+int imgrec__safetensors_hash(const struct imgrec_model *m,
+                             const struct checkpoint *c, char hex[65]);
 /* `metadata` is a JSON object as text. */
 int imgrec__safetensors_write(const struct imgrec_model *m,
-                              const char *metadata, const char *path);
+                              const struct checkpoint *c, const char *metadata,
+                              const char *path);
 
 /* ---- metadata.c --------------------------------------------------------- */
 
-/* All of __metadata__ as a JSON object, keys sorted. */
-int imgrec__metadata_write(struct text *out, const struct imgrec_model *m);
+/* All of __metadata__ as a JSON object, keys sorted; c may be NULL. */
+int imgrec__metadata_write(struct text *out, const struct imgrec_model *m,
+                           const struct checkpoint *c);
+/* imgrec.train of a checkpoint as a new string, checked against its hash. */
+int imgrec__metadata_train(char **out, const struct safetensors *f,
+                           struct error *e);
+int imgrec__metadata_is_checkpoint(const struct safetensors *f);
 /* That f is an imgrec model which this version can run, and that what it says
  * matches its hashes. */
 int imgrec__metadata_check(const struct safetensors *f, struct error *e);
@@ -93,6 +119,36 @@ int imgrec__metadata_apply_preprocess(struct imgrec_model *m,
                                       const struct safetensors *f);
 /* Whether f says that it is an imgrec model, and not weights alone. */
 int imgrec__metadata_is_model(const struct safetensors *f);
+
+/* ---- model_file.c ------------------------------------------------------- */
+
+/* imgrec_model_save, with what makes it a checkpoint where c is not NULL. */
+int imgrec__model_write(const struct imgrec_model *m,
+                        const struct checkpoint *c, const char *path);
+
+/* ---- checkpoint_file.c -------------------------------------------------- */
+
+/* An open checkpoint; all zero: none. */
+struct checkpoint_file {
+  struct imgrec_context *context;
+  struct blob bytes;
+  struct safetensors file;
+  char *text;        /* imgrec.train */
+  struct json train; /* the same, parsed */
+};
+
+/* Reads it and checks its hashes. */
+int imgrec__checkpoint_open(struct checkpoint_file *out,
+                            struct imgrec_context *ctx, const char *path);
+void imgrec__checkpoint_close(struct checkpoint_file *file);
+/* Whether all of it fits the model and `c`, whose `train` does not count. */
+int imgrec__checkpoint_check(const struct checkpoint_file *file,
+                             const struct imgrec_model *m,
+                             const struct checkpoint *c);
+/* Weights of m and values of c from a file that has passed that. */
+void imgrec__checkpoint_import(const struct checkpoint_file *file,
+                               struct imgrec_model *m,
+                               const struct checkpoint *c);
 
 /* ---- model_json.c -------------------------------------------------------- */
 
@@ -122,6 +178,15 @@ struct cursor {
   int node, index;
 };
 struct param *imgrec__next_param(const struct graph *g, struct cursor *at);
+/* The values of `a` for p, which the cursor has just come by; NULL where it has
+ * none. */
+float *imgrec__attached_values(const struct attachment *a,
+                               const struct imgrec_model *m,
+                               const struct param *p, struct cursor at);
+/* Its tensor's name. */
+enum { ATTACHED_NAME = 192 };
+void imgrec__attached_name(char name[ATTACHED_NAME], const struct attachment *a,
+                           const struct param *p);
 
 /* ---- int8.c: weights that are bytes, with what goes with them ------------ */
 

@@ -15,6 +15,8 @@
 #define KEY_PREPROC     "imgrec.preproc"
 #define KEY_HASH        "imgrec.sha256"
 #define KEY_TEXT_HASH   "imgrec.sha256.text"
+#define KEY_TRAIN_HASH  "imgrec.sha256.train"
+#define KEY_TRAIN       "imgrec.train"
 #define KEY_VERSION     "imgrec.version"
 
 /* A network whose input cannot be an image has no preprocessing. */
@@ -51,9 +53,19 @@ static void hash_text(char hex[65], const struct answers *t) {
   imgrec__sha256_hex(&s, hex);
 }
 
+/* Where training stood. */
+static void hash_train(char hex[65], const char *train) {
+  struct sha256 s;
+  imgrec__sha256_init(&s);
+  hash_string(&s, KEY_TRAIN, train);
+  imgrec__sha256_hex(&s, hex);
+}
+
 static void write_members(struct text *out, const struct answers *a,
-                          const char *data_hash) {
-  char text_hash[65], arithmetic[16] = "";
+                          const struct checkpoint *c, const char *data_hash) {
+  const char *train = c != NULL ? c->train : NULL;
+  char text_hash[65], train_hash[65], arithmetic[16] = "";
+  hash_train(train_hash, train);
   snprintf(arithmetic, sizeof arithmetic, "%d", imgrec_arithmetic_version());
   hash_text(text_hash, a);
   const struct {
@@ -67,6 +79,8 @@ static void write_members(struct text *out, const struct answers *a,
       {KEY_PREPROC, a->preproc},
       {KEY_HASH, data_hash},
       {KEY_TEXT_HASH, text_hash},
+      {KEY_TRAIN_HASH, train ? train_hash : NULL},
+      {KEY_TRAIN, train},
       {KEY_VERSION, imgrec_version_string()},
   };
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -78,7 +92,8 @@ static void write_members(struct text *out, const struct answers *a,
   imgrec__text_string(out, "}");
 }
 
-int imgrec__metadata_write(struct text *out, const struct imgrec_model *m) {
+int imgrec__metadata_write(struct text *out, const struct imgrec_model *m,
+                           const struct checkpoint *c) {
   struct imgrec_context *ctx = m->context;
   struct text labels, preproc, calibration;
   char hash[65];
@@ -86,7 +101,7 @@ int imgrec__metadata_write(struct text *out, const struct imgrec_model *m) {
   int status = images ? imgrec__preprocess_check(&ctx->error, &m->preprocess)
                       : IMGREC_OK;
   if (status >= 0)
-    status = imgrec__safetensors_hash(m, hash);
+    status = imgrec__safetensors_hash(m, c, hash);
   if (status < 0)
     return status;
   imgrec__text_init(&labels, &ctx->allocator);
@@ -102,7 +117,7 @@ int imgrec__metadata_write(struct text *out, const struct imgrec_model *m) {
                             preproc.data};
   int failed = labels.failed || preproc.failed || calibration.failed;
   if (!failed)
-    write_members(out, &a, hash);
+    write_members(out, &a, c, hash);
   if (failed || out->failed)
     status = imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                  "the header of the model file");
@@ -219,6 +234,29 @@ static int check_data(const struct safetensors *f, struct error *e) {
   imgrec__sha256_update(&s, f->data, f->data_size);
   imgrec__sha256_hex(&s, hex);
   return check_hash(f, KEY_HASH, hex, e, "the weights");
+}
+
+int imgrec__metadata_is_checkpoint(const struct safetensors *f) {
+  return has(f, KEY_TRAIN);
+}
+
+int imgrec__metadata_train(char **out, const struct safetensors *f,
+                           struct error *e) {
+  char *train = NULL, hex[65];
+  if (!has(f, KEY_TRAIN))
+    return imgrec__fail(e, IMGREC_ERR_FORMAT,
+                        "this is a model but no checkpoint: it has no "
+                        "imgrec.train");
+  int status = get(&train, f, KEY_TRAIN, e);
+  if (status < 0)
+    return status;
+  hash_train(hex, train);
+  status = check_hash(f, KEY_TRAIN_HASH, hex, e, "the numbers of training");
+  if (status < 0)
+    imgrec__free(f->allocator, train);
+  else
+    *out = train;
+  return status;
 }
 
 int imgrec__metadata_check_data(const struct safetensors *f, struct error *e) {

@@ -100,16 +100,30 @@ int imgrec_model_load(imgrec_model **out, imgrec_context *ctx, const char *path,
   return status;
 }
 
-static int save(const struct imgrec_model *m, const char *path) {
+static int save(const struct imgrec_model *m, const struct checkpoint *c,
+                const char *path) {
   struct imgrec_context *ctx = m->context;
   struct text metadata;
   imgrec__text_init(&metadata, &ctx->allocator);
-  int status = imgrec__metadata_write(&metadata, m);
+  int status = imgrec__metadata_write(&metadata, m, c);
   if (status < 0)
     imgrec__fail_prefix(&ctx->error, status, "%s", path);
   else
-    status = imgrec__safetensors_write(m, metadata.data, path);
+    status = imgrec__safetensors_write(m, c, metadata.data, path);
   imgrec__text_free(&metadata);
+  return status;
+}
+
+int imgrec__model_write(const struct imgrec_model *m,
+                        const struct checkpoint *c, const char *path) {
+  /* The C library may print numbers as the x87 unit rounds, which is not part
+   * of what imgrec__fp_enter sets. */
+  uint64_t fp = imgrec__fp_enter();
+  int rounding = fegetround();
+  fesetround(FE_TONEAREST);
+  int status = save(m, c, path);
+  fesetround(rounding);
+  imgrec__fp_leave(fp);
   return status;
 }
 
@@ -119,13 +133,5 @@ int imgrec_model_save(const imgrec_model *model, const char *path) {
   if (path == NULL)
     return imgrec__fail(&model->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_save: path is NULL");
-  /* The C library may print numbers as the x87 unit rounds, which is not part
-   * of what imgrec__fp_enter sets. */
-  uint64_t fp = imgrec__fp_enter();
-  int rounding = fegetround();
-  fesetround(FE_TONEAREST);
-  int status = save(model, path);
-  fesetround(rounding);
-  imgrec__fp_leave(fp);
-  return status;
+  return imgrec__model_write(model, NULL, path);
 }

@@ -11,36 +11,52 @@
 /* A tensor of the file: values of a parameter, or what stands beside them. */
 struct part {
   const struct param *p;
-  int side; /* enum side; -1: the values */
+  const float *values;
+  const struct attachment *attached; /* NULL: the model's own */
+  int side;                          /* enum side; -1: the values */
   const char *type;
   size_t size; /* bytes an element */
 };
 
-static struct part part_of(const struct imgrec_model *m, const struct param *p,
-                           int side) {
+static struct part make_part(const struct param *p, int side, const char *type,
+                             size_t size) {
+  return (struct part){
+      .p = p, .values = p->data, .side = side, .type = type, .size = size};
+}
+
+static struct part part_of(int weight_type, const struct param *p, int side) {
   if (side == SIDE_INPUT_ZERO)
-    return (struct part){p, side, "U8", 1};
+    return make_part(p, side, "U8", 1);
   if (side < 0 && p->int8)
-    return (struct part){p, side, "I8", 1};
-  if (side < 0 && imgrec__is_weight(p) && m->weight_type == IMGREC_WEIGHTS_F16)
-    return (struct part){p, side, "F16", 2};
-  if (side < 0 && imgrec__is_weight(p) && m->weight_type == IMGREC_WEIGHTS_BF16)
-    return (struct part){p, side, "BF16", 2};
-  return (struct part){p, side, "F32", 4};
+    return make_part(p, side, "I8", 1);
+  if (side < 0 && imgrec__is_weight(p) && weight_type == IMGREC_WEIGHTS_F16)
+    return make_part(p, side, "F16", 2);
+  if (side < 0 && imgrec__is_weight(p) && weight_type == IMGREC_WEIGHTS_BF16)
+    return make_part(p, side, "BF16", 2);
+  return make_part(p, side, "F32", 4);
 }
 
 /* The parts in the order of the file: by size, so that each is aligned, then
- * as the model has them. */
+ * as the model has them; those of a checkpoint behind the model's own, all of
+ * them F32. */
 struct order {
   const struct imgrec_model *model;
-  struct cursor at;
+  const struct checkpoint *checkpoint;
+  struct cursor at, attached_at;
+  size_t attached;
   const struct param *p;
-  int side;
+  int side, weight_type;
   size_t size;
 };
 
-static struct order order_of(const struct imgrec_model *m) {
-  return (struct order){.model = m, .side = SIDE_COUNT, .size = 4};
+static struct order order_of(const struct imgrec_model *m,
+                             const struct checkpoint *c) {
+  return (struct order){.model = m,
+                        .checkpoint = c,
+                        .side = SIDE_COUNT,
+                        .weight_type =
+                            c != NULL ? IMGREC_WEIGHTS_F32 : m->weight_type,
+                        .size = 4};
 }
 
 /* The next part of any size; 0 at the end. */
@@ -51,8 +67,26 @@ static int next_any(struct order *o, struct part *part) {
     o->side = -1;
   }
   if (o->p != NULL)
-    *part = part_of(o->model, o->p, o->side);
+    *part = part_of(o->weight_type, o->p, o->side);
   return o->p != NULL;
+}
+
+static int next_attached(struct order *o, struct part *part) {
+  const struct checkpoint *c = o->checkpoint;
+  const struct param *p;
+  for (; c != NULL && o->attached < c->count; o->attached++) {
+    const struct attachment *a = &c->attached[o->attached];
+    while ((p = imgrec__next_param(&o->model->graph, &o->attached_at)) !=
+           NULL) {
+      *part = make_part(p, -1, "F32", 4);
+      part->attached = a;
+      part->values = imgrec__attached_values(a, o->model, p, o->attached_at);
+      if (part->values != NULL)
+        return 1;
+    }
+    o->attached_at = (struct cursor){0, 0};
+  }
+  return 0;
 }
 
 static int next_part(struct order *o, struct part *part) {
@@ -60,6 +94,8 @@ static int next_part(struct order *o, struct part *part) {
     while (next_any(o, part))
       if (part->size == o->size)
         return 1;
+    if (next_attached(o, part))
+      return 1;
     o->at = (struct cursor){0, 0};
     o->side = SIDE_COUNT;
   }
@@ -120,7 +156,7 @@ static void export_values(const struct part *part, float *piece, sink_fn give,
     if (p->int8)
       imgrec__param_export_int8(p, first, n, (int8_t *)piece);
     else
-      imgrec__param_export(p, p->data, first, n, piece);
+      imgrec__param_export(p, part->values, first, n, piece);
     if (part->size == sizeof(uint16_t))
       narrow(piece, n, part->type);
     give(sink, piece, n * part->size);
@@ -139,9 +175,10 @@ static void export_side(const struct part *part, sink_fn give, void *sink) {
 }
 
 /* Gives the data section to `sink`, piece by piece. */
-static int export_data(const struct imgrec_model *m, sink_fn give, void *sink) {
+static int export_data(const struct imgrec_model *m, const struct checkpoint *c,
+                       sink_fn give, void *sink) {
   struct imgrec_context *ctx = m->context;
-  struct order o = order_of(m);
+  struct order o = order_of(m, c);
   struct part part;
   float *piece = imgrec__alloc_array(&ctx->allocator, largest_piece(&m->graph),
                                      sizeof *piece);
@@ -157,10 +194,11 @@ static int export_data(const struct imgrec_model *m, sink_fn give, void *sink) {
   return IMGREC_OK;
 }
 
-int imgrec__safetensors_hash(const struct imgrec_model *m, char hex[65]) {
+int imgrec__safetensors_hash(const struct imgrec_model *m,
+                             const struct checkpoint *c, char hex[65]) {
   struct sha256 s;
   imgrec__sha256_init(&s);
-  int status = export_data(m, hash_bytes, &s);
+  int status = export_data(m, c, hash_bytes, &s);
   imgrec__sha256_hex(&s, hex);
   return status;
 }
@@ -171,12 +209,18 @@ static void write_tensor(struct text *t, const struct part *part,
                          uint64_t begin) {
   const struct param *p = part->p;
   struct side_tensor side = {.name = ""};
+  char attached[ATTACHED_NAME];
+  const char *name = p->name;
+  if (part->attached != NULL) {
+    imgrec__attached_name(attached, part->attached, p);
+    name = attached;
+  }
   if (part->side >= 0)
     side = imgrec__side_tensor(p, (enum side)part->side);
   const int64_t *dim = part->side >= 0 ? side.dim : p->dim;
   int ndim = part->side >= 0 ? side.ndim : p->ndim;
   imgrec__text_string(t, ",");
-  imgrec__text_json_string(t, part->side >= 0 ? side.name : p->name);
+  imgrec__text_json_string(t, part->side >= 0 ? side.name : name);
   imgrec__text_add(t, ":{\"dtype\":\"%s\",\"shape\":[", part->type);
   for (int i = 0; i < ndim; i++)
     imgrec__text_add(t, "%s%" PRId64, i == 0 ? "" : ",", dim[i]);
@@ -185,9 +229,9 @@ static void write_tensor(struct text *t, const struct part *part,
 }
 
 static int write_header(struct text *t, const struct imgrec_model *m,
-                        const char *metadata) {
+                        const struct checkpoint *c, const char *metadata) {
   struct imgrec_context *ctx = m->context;
-  struct order o = order_of(m);
+  struct order o = order_of(m, c);
   struct part part;
   uint64_t begin = 0;
   imgrec__text_string(t, "{\"__metadata__\":");
@@ -212,8 +256,8 @@ static int write_header(struct text *t, const struct imgrec_model *m,
 
 /* ---- file --------------------------------------------------------------- */
 
-static int write_file(const struct imgrec_model *m, const struct text *header,
-                      const char *path) {
+static int write_file(const struct imgrec_model *m, const struct checkpoint *c,
+                      const struct text *header, const char *path) {
   struct imgrec_context *ctx = m->context;
   struct file_writer *w = NULL;
   uint64_t length = header->length;
@@ -222,7 +266,7 @@ static int write_file(const struct imgrec_model *m, const struct text *header,
     return status;
   imgrec__writer_write(w, &length, sizeof length);
   imgrec__writer_write(w, header->data, header->length);
-  status = export_data(m, write_bytes, w);
+  status = export_data(m, c, write_bytes, w);
   if (status < 0) {
     imgrec__writer_abort(w);
     return imgrec__fail_prefix(&ctx->error, status, "%s", path);
@@ -231,14 +275,15 @@ static int write_file(const struct imgrec_model *m, const struct text *header,
 }
 
 int imgrec__safetensors_write(const struct imgrec_model *m,
-                              const char *metadata, const char *path) {
+                              const struct checkpoint *c, const char *metadata,
+                              const char *path) {
   struct text header;
   imgrec__text_init(&header, &m->context->allocator);
-  int status = write_header(&header, m, metadata);
+  int status = write_header(&header, m, c, metadata);
   if (status < 0)
     imgrec__fail_prefix(&m->context->error, status, "%s", path);
   else
-    status = write_file(m, &header, path);
+    status = write_file(m, c, &header, path);
   imgrec__text_free(&header);
   return status;
 }

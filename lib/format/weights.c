@@ -182,10 +182,17 @@ static int is_counter(const char *name) {
   return n > m && memcmp(name + n - m, suffix, m) == 0;
 }
 
+/* What a checkpoint has beside a model. */
+static int is_attached(const char *name) {
+  return strncmp(name, "optim.", 6) == 0 || strncmp(name, "best.", 5) == 0;
+}
+
 static void find_left_over(const struct safetensors *f,
                            const unsigned char *used, struct report *r) {
+  int checkpoint = imgrec__metadata_is_checkpoint(f);
   for (size_t i = 0; i < f->count; i++)
-    if (!used[i] && !is_counter(f->tensors[i].name))
+    if (!used[i] && !is_counter(f->tensors[i].name) &&
+        !(checkpoint && is_attached(f->tensors[i].name)))
       add_name(&r->left_over, f->tensors[i].name);
 }
 

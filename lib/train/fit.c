@@ -32,10 +32,101 @@ struct fit {
   uint64_t epoch_steps, step; /* steps an epoch; done of this one */
   float *class_weights;       /* or NULL */
   int32_t waited;             /* epochs since the best one */
+  int64_t train_images, val_images;
+  struct store *store;         /* of the training images */
+  unsigned char *bad_at_start; /* store->bad when the epoch began, or NULL */
+  unsigned char *bad;          /* the same when the checkpoint was made */
+  int inside;                  /* an epoch goes on where a checkpoint was */
 };
 
 static void keep_best(struct fit *f) {
   memcpy(f->best, f->model->weights, f->model->weight_floats * sizeof *f->best);
+}
+
+/* ---- Checkpoints --------------------------------------------------------- */
+
+/* One line for each thing that the rest of training depends on. */
+static void list_state(struct fit *f, struct state *s) {
+  imgrec_progress *p = &f->progress;
+  imgrec_fit_result *r = &f->result;
+  imgrec__trainer_state(s, f->trainer);
+  imgrec__state_fixed(s, "fit.seed", FIELD_BITS64, &f->options.seed);
+  imgrec__state_fixed(s, "fit.batch", FIELD_INT, &f->options.batch);
+  imgrec__state_fixed(s, "fit.train_images", FIELD_INDEX, &f->train_images);
+  imgrec__state_fixed(s, "fit.val_images", FIELD_INDEX, &f->val_images);
+  imgrec__state_field(s, "fit.epochs", FIELD_INT, &p->epochs);
+  imgrec__state_field(s, "fit.epoch", FIELD_INT, &p->epoch);
+  imgrec__state_field(s, "fit.epoch_done", FIELD_INT, &p->epoch_done);
+  imgrec__state_field(s, "fit.images", FIELD_INDEX, &p->images);
+  imgrec__state_field(s, "fit.loss_sum", FIELD_BITS64, &f->loss_sum);
+  imgrec__state_field(s, "fit.correct", FIELD_INDEX, &f->correct);
+  imgrec__state_field(s, "fit.completed", FIELD_INT, &r->epochs);
+  imgrec__state_field(s, "fit.best_epoch", FIELD_INT, &r->best_epoch);
+  imgrec__state_field(s, "fit.train_loss", FIELD_BITS32, &r->train_loss);
+  imgrec__state_field(s, "fit.val_loss", FIELD_BITS32, &r->val_loss);
+  imgrec__state_field(s, "fit.val_accuracy", FIELD_BITS32, &r->val_accuracy);
+  imgrec__state_fixed(s, "fit.schedule", FIELD_INT, &f->schedule.kind);
+  imgrec__state_fixed(s, "fit.rate", FIELD_BITS32, &f->schedule.rate);
+  imgrec__state_fixed(s, "fit.balance", FIELD_INT, &f->options.balance);
+  imgrec__state_field(s, "fit.learning_rate", FIELD_BITS32, &p->learning_rate);
+  imgrec__state_field(s, "fit.step", FIELD_COUNT, &f->step);
+  imgrec__state_field(s, "fit.waited", FIELD_INT, &f->waited);
+  imgrec__state_vector(s, "best.", f->best, NULL);
+}
+
+/* Images that could not be read: they have no place in the order. */
+static void list_bad(struct fit *f, struct state *s, unsigned char *bad) {
+  int64_t count = f->bad_at_start ? f->store->count : 0;
+  imgrec__state_mask(s, "fit.left_out_before", f->bad_at_start, count);
+  imgrec__state_mask(s, "fit.left_out", bad, count);
+}
+
+/* That a file cannot be written ends nothing: it is tried anew when one is due
+ * again. */
+static void note_written(struct fit *f, int status) {
+  const struct imgrec_context *ctx = f->model->context;
+  f->progress.checkpoint_status = f->result.checkpoint_status = status;
+  if (status < 0)
+    imgrec__log(ctx, IMGREC_LOG_WARNING,
+                "%s; training goes on and will try again", ctx->error.text);
+}
+
+static void write_checkpoint(struct fit *f) {
+  struct state s = {.count = 0};
+  if (!f->options.checkpoint)
+    return;
+  list_state(f, &s);
+  list_bad(f, &s, f->store->bad);
+  note_written(f, imgrec__state_save(&s, f->model, f->options.checkpoint));
+}
+
+static void write_best(struct fit *f) {
+  if (f->options.best)
+    note_written(f, imgrec_model_save(f->model, f->options.best));
+}
+
+static void set_means(struct fit *f) {
+  imgrec_progress *p = &f->progress;
+  double images = (double)p->images;
+  if (p->images == 0)
+    return;
+  p->train_loss = (float)(f->loss_sum / images);
+  p->train_accuracy = (float)((double)f->correct / images);
+}
+
+static int read_checkpoint(struct fit *f) {
+  struct state s = {.count = 0};
+  imgrec_progress *p = &f->progress;
+  int32_t wanted = p->epochs;
+  if (!f->options.resume)
+    return IMGREC_OK;
+  list_state(f, &s);
+  list_bad(f, &s, f->bad);
+  int status = imgrec__state_load(&s, f->model, f->options.resume);
+  p->epochs = wanted;
+  f->inside = status >= 0 && p->epoch > 0 && !p->epoch_done;
+  set_means(f);
+  return status;
 }
 
 /* Tells the host; 1 when it wants to stop. */
@@ -43,9 +134,15 @@ static int tell(struct fit *f) {
   imgrec_progress p = f->progress;
   if (!f->options.progress)
     return 0;
-  f->result.cancelled |= f->options.progress(f->options.progress_user, &p) != 0;
+  int answer = f->options.progress(f->options.progress_user, &p);
+  if (answer == IMGREC_FIT_CHECKPOINT && !p.epoch_done)
+    write_checkpoint(f);
+  f->result.cancelled |=
+      answer != IMGREC_FIT_GO_ON && answer != IMGREC_FIT_CHECKPOINT;
   return f->result.cancelled;
 }
+
+/* ---- Epochs -------------------------------------------------------------- */
 
 static int fail_diverged(const struct fit *f) {
   return imgrec__fail(&f->model->context->error, IMGREC_ERR_DIVERGED,
@@ -75,21 +172,35 @@ static int train_batch(struct fit *f, const float *x, const int32_t *labels,
   f->loss_sum += t->loss_sum;
   f->correct += (int64_t)t->correct;
   f->progress.images += (int64_t)n;
-  double images = (double)f->progress.images;
-  f->progress.train_loss = (float)(f->loss_sum / images);
-  f->progress.train_accuracy = (float)((double)f->correct / images);
+  set_means(f);
   return isfinite(t->loss_sum) ? IMGREC_OK : fail_diverged(f);
+}
+
+/* The epoch's images in their order, behind those that a checkpoint has seen.
+ * What could not be read when the epoch began has no place in the order; what
+ * failed since then has, and was left out. */
+static int start_images(struct fit *f) {
+  unsigned char *bad = f->store->bad;
+  size_t count = (size_t)f->store->count;
+  if (bad && f->inside)
+    memcpy(bad, f->bad_at_start, count);
+  else if (bad)
+    memcpy(f->bad_at_start, bad, count);
+  int status = imgrec__loader_start(f->loader, 1, f->options.seed,
+                                    (uint64_t)f->progress.epoch);
+  if (bad && f->inside)
+    memcpy(bad, f->bad, count);
+  if (status >= 0 && f->inside)
+    status = imgrec__loader_skip(f->loader, f->progress.images);
+  f->inside = 0;
+  return status;
 }
 
 static int train_epoch(struct fit *f) {
   const float *x;
   const int32_t *labels;
   size_t n;
-  int status = imgrec__loader_start(f->loader, 1, f->options.seed,
-                                    (uint64_t)f->progress.epoch);
-  f->loss_sum = 0;
-  f->correct = 0;
-  f->step = 0;
+  int status = start_images(f);
   while (status >= 0 &&
          (status = imgrec__loader_next(f->loader, &x, &labels, &n)) >= 0 &&
          n > 0) {
@@ -144,6 +255,7 @@ static int end_epoch(struct fit *f) {
   f->result.val_loss = p->val_loss;
   f->result.val_accuracy = p->val_accuracy;
   keep_best(f);
+  write_best(f);
   return IMGREC_OK;
 }
 
@@ -165,20 +277,32 @@ static int is_over(struct fit *f) {
          f->result.cancelled;
 }
 
+static void begin_epoch(struct fit *f) {
+  imgrec_progress *p = &f->progress;
+  p->epoch++;
+  p->images = 0;
+  p->epoch_done = p->improved = 0;
+  p->val_loss = p->val_accuracy = NAN;
+  f->loss_sum = 0;
+  f->correct = 0;
+  f->step = 0;
+}
+
 static int epochs(struct fit *f) {
   imgrec_progress *p = &f->progress;
-  while (!is_over(f)) {
-    p->epoch++;
-    p->images = 0;
-    p->epoch_done = p->improved = 0;
-    p->val_loss = p->val_accuracy = NAN;
+  while (f->inside || !is_over(f)) {
+    if (!f->inside)
+      begin_epoch(f);
     int status = train_epoch(f);
+    if (f->result.cancelled)
+      write_checkpoint(f);
     if (status < 0 || f->result.cancelled)
       return status;
     if ((status = measure_epoch(f)) < 0)
       return status;
     p->epoch_done = 1;
     tell(f);
+    write_checkpoint(f);
   }
   return IMGREC_OK;
 }
@@ -289,6 +413,21 @@ static int make_loaders(struct fit *f, struct imgrec_dataset *train) {
   return IMGREC_OK;
 }
 
+/* Where no image can fail there are no marks. */
+static int make_marks(struct fit *f, struct imgrec_dataset *train) {
+  struct imgrec_context *ctx = f->model->context;
+  size_t count = (size_t)train->store->count;
+  f->store = train->store;
+  if (!f->store->bad)
+    return IMGREC_OK;
+  f->bad_at_start = imgrec__alloc_zero(&ctx->allocator, count);
+  f->bad = imgrec__alloc_zero(&ctx->allocator, count);
+  return f->bad && f->bad_at_start
+             ? IMGREC_OK
+             : imgrec__fail_memory(&ctx->error, &ctx->allocator,
+                                   "the marks of unreadable images");
+}
+
 static int prepare(struct fit *f, struct imgrec_dataset *train) {
   struct imgrec_model *m = f->model;
   struct allocator *a = &m->context->allocator;
@@ -303,7 +442,9 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
   keep_best(f);
   f->progress.struct_size = sizeof f->progress;
   f->progress.epochs = f->options.epochs;
-  f->progress.images_total = imgrec_dataset_size(train);
+  f->progress.images_total = f->train_images = imgrec_dataset_size(train);
+  f->val_images = f->val ? imgrec_dataset_size(f->val) : 0;
+  f->progress.val_loss = f->progress.val_accuracy = NAN;
   f->result.val_loss = f->result.val_accuracy = NAN;
   f->epoch_steps = ceil_div((size_t)train->count, (size_t)f->options.batch);
   f->schedule = imgrec__schedule_of(
@@ -311,7 +452,11 @@ static int prepare(struct fit *f, struct imgrec_dataset *train) {
   status = make_loaders(f, train);
   if (status >= 0)
     status = balance(f, train);
-  return status < 0 ? status : take_labels(m, train);
+  if (status >= 0)
+    status = make_marks(f, train);
+  if (status >= 0)
+    status = take_labels(m, train);
+  return status < 0 ? status : read_checkpoint(f);
 }
 
 /* The model gets the best weights: from an average, training begins anew.
@@ -351,6 +496,8 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
   imgrec__loader_destroy(f.loader);
   imgrec__loader_destroy(f.val_loader);
   imgrec__free(&t->model->context->allocator, f.class_weights);
+  imgrec__free(&t->model->context->allocator, f.bad_at_start);
+  imgrec__free(&t->model->context->allocator, f.bad);
   imgrec__free(&t->model->context->allocator, f.best);
   imgrec__fp_leave(fp);
   if (result && (status >= 0 || f.progress.epoch > 0))

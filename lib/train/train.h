@@ -4,6 +4,7 @@
 #define IMGREC_TRAIN_H
 
 #include "data/data.h"
+#include "format/format.h"
 #include "model/graph.h"
 
 struct imgrec_trainer {
@@ -27,6 +28,62 @@ struct imgrec_trainer {
   double loss_sum;
   size_t correct;
 };
+
+/* What the right answers are: exactly one of the first two.  The target of
+ * class c is then
+ *   t' = weights[c] ((1 - smoothing) t + smoothing / classes) */
+/* ---- state.c: all that training goes on from ---------------------------- */
+
+enum field_kind {
+  FIELD_COUNT,  /* uint64_t up to 2^63 - 1 */
+  FIELD_INDEX,  /* int64_t from 0 on */
+  FIELD_INT,    /* int32_t from 0 on */
+  FIELD_BITS64, /* uint64_t or double */
+  FIELD_BITS32, /* float */
+  FIELD_MASK    /* `count` bytes, each 0 or 1 */
+};
+
+struct field {
+  const char *name; /* "fit.epoch" */
+  enum field_kind kind;
+  int fixed; /* what a file says must be what is here */
+  void *value;
+  int64_t count;
+};
+
+enum { FIELDS_MAX = 64 };
+
+/* Named numbers, and vectors beside the weights: a checkpoint has all of them,
+ * and so must a file that training goes on from. */
+struct state {
+  struct field fields[FIELDS_MAX];
+  size_t count;
+  struct checkpoint vectors;
+};
+
+void imgrec__state_field(struct state *s, const char *name,
+                         enum field_kind kind, void *value);
+/* One that goes into a file only to be compared. */
+void imgrec__state_fixed(struct state *s, const char *name,
+                         enum field_kind kind, void *value);
+void imgrec__state_mask(struct state *s, const char *name, unsigned char *mask,
+                        int64_t count);
+void imgrec__state_vector(struct state *s, const char *prefix, float *values,
+                          const struct gradient_place *places);
+/* Both name `path` in their sentence.  Where reading fails, nothing has
+ * changed. */
+int imgrec__state_save(struct state *s, const struct imgrec_model *m,
+                       const char *path);
+int imgrec__state_load(struct state *s, struct imgrec_model *m,
+                       const char *path);
+/* The fields alone, from an open file. */
+int imgrec__state_read(const struct state *s,
+                       const struct checkpoint_file *file);
+
+/* checkpoint.c: what a trainer has of it. */
+void imgrec__trainer_state(struct state *s, struct imgrec_trainer *t);
+
+/* ---- loss.c, trainer.c, evaluate.c -------------------------------------- */
 
 /* What the right answers are: exactly one of the first two.  The target of
  * class c is then

@@ -33,7 +33,7 @@ static void run_and_save(imgrec_model *m) {
   if (x != NULL && count < 100000 && g->node_count < 50)
     imgrec__model_run(m, x, 1, g->output);
   free(x);
-  imgrec__safetensors_hash(m, hex);
+  imgrec__safetensors_hash(m, NULL, hex);
 }
 
 /* The same as a load, but past the hashes, which no mutation gets right. */
