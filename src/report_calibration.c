@@ -97,13 +97,15 @@ void report_calibration(const struct report *r) {
                 "as sure. Orange: how sure they were. Where both agree, a "
                 "probability means what it says. Pale bars stand for few "
                 "images.");
-  fputs("<div class=\"plots\">\n", r->out);
-  if (r->calibration.temperature != 1)
+  /* two diagrams side by side, or one beside the words */
+  int calibrated = r->calibration.temperature != 1;
+  fputs("<div class=\"two\">\n", r->out);
+  if (calibrated)
     diagram(r, r->raw_bins, "As trained", r->raw_error);
-  diagram(r, r->bins,
-          r->calibration.temperature != 1 ? "Calibrated" : "As trained",
+  diagram(r, r->bins, calibrated ? "Calibrated" : "As trained",
           r->e.calibration_error);
-  fputs("</div>\n", r->out);
+  fputs("<div>", r->out);
   reject_words(r);
+  fputs("</div></div>\n", r->out);
   section_end(r->out);
 }

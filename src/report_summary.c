@@ -66,7 +66,9 @@ static void test_tile(const struct report *r) {
 static void tiles(const struct report *r) {
   char value[64], note[128];
   const imgrec_evaluation *e = &r->e;
-  fputs("<div class=\"tiles\">\n", r->out);
+  int count = 2 + (r->test != NULL) + (r->classes > 5) +
+              (r->calibration.reject_threshold > 0);
+  fprintf(r->out, "<div class=\"tiles n%d\">\n", count);
   if (r->test != NULL)
     test_tile(r);
   snprintf(value, sizeof value, "%.1f %%", 100 * e->macro_f1);

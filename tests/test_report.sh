@@ -78,11 +78,11 @@ picture_of() {
   sandbox=
   test "$(id -u)" = 0 && sandbox=--no-sandbox
   # shellcheck disable=SC2086
-  timeout 120 "$browser" --headless $sandbox --disable-gpu \
-    --hide-scrollbars --user-data-dir="$tmp/profile" \
+  timeout 300 "$browser" --headless $sandbox --disable-gpu \
+    --no-first-run --disable-background-networking --hide-scrollbars --user-data-dir="$tmp/profile" \
     --window-size="$1" --screenshot="$tmp/page.png" \
     "file://$PWD/$page" >"$tmp/browser.log" 2>&1
-  test "$(wc -c <"$tmp/page.png")" -gt 60000
+  test -s "$tmp/page.png" && test "$(wc -c <"$tmp/page.png")" -gt 60000
 }
 
 rendered() {
