@@ -43,7 +43,8 @@ def options(r):
     words = ["--preset", r["preset"], "--batch", r["batch"],
              "--epochs", r["epochs"], "--augment", augmentation(r),
              "--optimizer", r["optimizer"], "--lr", r["lr"],
-             "--schedule", r["schedule"], "--val-split", r["val_split"],
+             "--schedule", r["schedule"].replace("_", "-"),
+             "--val-split", r["val_split"],
              "--seed", r["seed"]]
     if r["nesterov"] and r["optimizer"] == "sgd":
         words += ["--nesterov"]
