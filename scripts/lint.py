@@ -99,6 +99,21 @@ def check_unique(paths):
         seen[path.name] = path
 
 
+def check_guide(path):
+    """Where the guide says [`name`](file.c), that file defines that function;
+    and no link of it leads nowhere."""
+    for number, line in enumerate(
+            path.read_text(encoding="utf-8").split("\n"), 1):
+        for name, target in re.findall(r"\[([^\]]+)\]\(([^)#]+)\)", line):
+            file = path.parent / target
+            if not file.exists():
+                problem(path, number, f"{target} is not there")
+            elif name.startswith("`") and file.is_file() and not re.search(
+                    rf"^\w[\w\s*]*\b{name[1:-1]}\(",
+                    file.read_text(encoding="utf-8"), re.MULTILINE):
+                problem(path, number, f"{target} has no function {name[1:-1]}")
+
+
 def main():
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -116,6 +131,8 @@ def main():
             check_intrinsics(path, lines)
         if path.parts[0] == "src":
             check_command(path, lines)
+    for path in sorted(pathlib.Path("docs/guide").glob("*.md")):
+        check_guide(path)
     check_unique([p for p in paths if p.parts[0] in ("lib", "src", "tests")])
     print("\n".join(problems) if problems else
           f"lint: {len(paths)} files, nothing to say")

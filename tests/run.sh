@@ -39,6 +39,7 @@ if [ "$2" != units ]; then
   run abi make -s BUILD="$build" check-abi
   run cli sh tests/test_cli.sh "$build"
   run report sh tests/test_report.sh "$build"
+  run guide sh tests/test_guide.sh "$build"
   run bench sh tests/test_bench.sh "$build"
   run examples sh tests/test_examples.sh "$build"
 fi
