@@ -237,6 +237,9 @@ void imgrec__random_permutation(int64_t *out, size_t n, uint64_t seed,
 #define IMGREC__STREAM_SHUFFLE ((uint64_t)3 << 32)
 #define IMGREC__STREAM_SPLIT   ((uint64_t)4 << 32)
 #define IMGREC__STREAM_BALANCE ((uint64_t)5 << 32)
+#define IMGREC__STREAM_AUGMENT ((uint64_t)16 << 32)
+#define IMGREC__STREAM_NOISE   ((uint64_t)17 << 32)
+#define IMGREC__STREAM_MIX     ((uint64_t)18 << 32)
 
 /* ---- json.c: jsmn's tokens, checked and unescaped ----------------------- */
 

@@ -253,6 +253,88 @@ IMGREC_API int imgrec_image_preprocess(imgrec_tensor **out,
                                        const imgrec_tensor *image,
                                        const imgrec_preprocess *preprocess);
 
+/* ---- Augment: training images changed at random ------------------------- */
+
+/* What there is outside of an image that was moved. */
+enum {
+  IMGREC_FILL_REFLECT = 0, /* the image mirrored at its border */
+  IMGREC_FILL_EDGE = 1,    /* the nearest of its pixels */
+  IMGREC_FILL_BLACK = 2
+};
+
+/* 0 leaves out each of them.  A chance is in [0, 1]; "up to" is uniform, of
+ * either sign.  All that moves pixels is one bilinear resampling; whole pixels
+ * and flips alone are copied. */
+typedef struct imgrec_augment {
+  size_t struct_size;
+  int32_t fill;        /* IMGREC_FILL_*; black where preprocessing pads */
+  int32_t randaugment; /* how many operations of RandAugment, 0 to 8 (Cubuk et
+                          al. 2019; those that move pixels and those on colour
+                          are done with the ones below) */
+  float magnitude;     /* of those, above 0 to 10; 0: 5 */
+  float flip;          /* chance to exchange left and right */
+  float flip_vertical; /* chance to turn upside down */
+  float crop;          /* moved by up to so many whole pixels; below 1: up to
+                          that fraction of the sides, at most */
+  float shift;         /* moved by up to this fraction of the sides */
+  float area;          /* a part of at least this fraction of the image (of
+                          what preprocessing shows, unless it crops) is cut out
+                          and resized; 0 or 0.01 to 1 */
+  float aspect;        /* greatest ratio of that part's sides; 0: 4 / 3 */
+  float rotate;        /* degrees, up to 180 */
+  float scale;         /* by up to 1 + this, or 1 / (1 + this); 0 to 3 */
+  float shear;         /* each axis slanted by up to this ratio; 0 to 1 */
+  float brightness;    /* these three as in imgrec_image_adjust, with factors */
+  float contrast;      /* of 1 - this to 1 + this, all at once and rounded */
+  float saturation;    /* once; 0 to 1 */
+  float hue;           /* turned about grey by up to so many degrees of 180 */
+  float grey;          /* chance to lose all colour */
+  float blur;          /* Gaussian, of a sigma from 0 to this; 0 to 8 pixels */
+  float noise;         /* about normal, of a sigma from 0 to this; 0 to 64 */
+  float jpeg;    /* what JPEG of this quality or better leaves; 1 to 100 */
+  float degrade; /* chance of each of the last three; 0: 0.25 */
+  float cutout;  /* a square of this fraction of the shorter side becomes
+                    the mean colour (DeVries and Taylor 2017) */
+  float mixup;   /* pairs of a batch mixed, in shares of Beta(this, this):
+                    0 to 2 (Zhang et al. 2017) */
+  float cutmix;  /* pairs of a batch exchange a rectangle of such a share
+                    (Yun et al. 2019); with mixup: one of the two */
+} imgrec_augment;
+
+/* No augmentation at all. */
+IMGREC_API int imgrec_augment_init(imgrec_augment *augment, size_t struct_size);
+/* From text: "none", "light", "strong", or fields such as
+ * "flip,crop=4,rotate=10,fill=edge"; fields behind one of the three change it,
+ * and a field without a value gets a usual one.  `augment` has been filled by
+ * _init.  IMGREC_ERR_ARGUMENT names what is wrong. */
+IMGREC_API int imgrec_augment_parse(imgrec_augment *augment,
+                                    imgrec_context *ctx, const char *text);
+/* The text of all fields that are not as _init has them, "none" where there
+ * are none.  Writes at most `size` bytes with the closing NUL and returns the
+ * length that the whole text has. */
+IMGREC_API int imgrec_augment_print(const imgrec_augment *augment,
+                                    imgrec_context *ctx, char *text,
+                                    size_t size);
+/* A new u8 image of the size and channels that `preprocess` has (NULL: those of
+ * the image) before values are scaled: what a fit would show its network of
+ * this image, with seed = that of its options, epoch from 1 on (below 2^32),
+ * index = the place in the data set as it was opened (below 2^55).  All of
+ * `augment` but mixup and cutmix. */
+IMGREC_API int imgrec_image_augment(imgrec_tensor **out,
+                                    const imgrec_tensor *image,
+                                    const imgrec_preprocess *preprocess,
+                                    const imgrec_augment *augment,
+                                    uint64_t seed, uint64_t epoch,
+                                    uint64_t index);
+/* mixup and cutmix of a batch in place.  x: N x H x W x C f32; labels: N i32;
+ * targets: N x classes f32, for imgrec_train_step.  Image i is paired with
+ * N - 1 - i, by seed, epoch and first + i, the place of image i in the epoch.
+ */
+IMGREC_API int imgrec_augment_mix(imgrec_tensor *x, imgrec_tensor *targets,
+                                  const imgrec_tensor *labels,
+                                  const imgrec_augment *augment, uint64_t seed,
+                                  uint64_t epoch, uint64_t first);
+
 /* ---- Model -------------------------------------------------------------- */
 
 typedef struct imgrec_model imgrec_model;
@@ -743,6 +825,7 @@ typedef struct imgrec_fit_options {
   uint64_t cache_bytes; /* for images of files, kept decoded and resized after
                            the first epoch; 0: 256 MiB, or none in a context
                            with max_bytes; less than an image: none */
+  const imgrec_augment *augment; /* of the training images; NULL: none */
 } imgrec_fit_options;
 
 typedef struct imgrec_fit_result {

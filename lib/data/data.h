@@ -224,6 +224,7 @@ void imgrec__image_cache_destroy(struct image_cache *c);
 struct kept {
   unsigned char *pixels; /* NULL: it has none */
   unsigned char *channels;
+  int32_t *size; /* height and width that the image had when decoded */
 };
 /* 1 when that image has its pixels there; c may be NULL. */
 int imgrec__image_cache_has(const struct image_cache *c, size_t index);
@@ -253,6 +254,10 @@ struct loader;
 int imgrec__loader_create(struct loader **out, struct imgrec_dataset *d,
                           const imgrec_preprocess *p, int batch);
 void imgrec__loader_destroy(struct loader *l);
+/* Passes that are shuffled show images augmented, by the seed and epoch of
+ * _start, with mixed targets where `a` has mixup or cutmix; before _keep. */
+int imgrec__loader_augment(struct loader *l, const imgrec_augment *a,
+                           int classes);
 /* For more than one pass: keeps images of files, as far as they fit into
  * max_bytes, so that only the first pass decodes them. */
 void imgrec__loader_keep(struct loader *l, uint64_t max_bytes);
@@ -272,8 +277,24 @@ int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
  * skipped files; IMGREC_ERR_FORMAT when that was all of them. */
 int imgrec__loader_next(struct loader *l, const float **x,
                         const int32_t **labels, size_t *n);
+/* Probabilities, n x classes, that go with the last batch instead of its
+ * labels; NULL where images are not mixed.  Borrowed as the batch is. */
+const float *imgrec__loader_targets(const struct loader *l);
 /* The most that a loader allocates, but for 8 bytes an image of the set, and
  * for what it keeps. */
 uint64_t imgrec__loader_bytes(const imgrec_preprocess *p, int batch);
+
+/* ---- mix.c: mixup, cutmix ----------------------------------------------- */
+
+struct mixing {
+  const imgrec_augment *augment;
+  size_t height, width, channels, classes;
+  uint64_t seed, epoch;
+};
+/* x: n images, changed in place; targets: n x classes; first: the place of x
+ * in the epoch. */
+void imgrec__mix(struct imgrec_context *ctx, const struct mixing *m, float *x,
+                 float *targets, const int32_t *labels, size_t n,
+                 uint64_t first);
 
 #endif

@@ -8,6 +8,7 @@ struct image_cache {
   size_t places, used;
   int32_t *place; /* of each image of the data set; -1: none */
   unsigned char *channels;
+  int32_t *sizes;        /* places x 2 */
   unsigned char *pixels; /* places x H x W x channels */
 };
 
@@ -15,10 +16,11 @@ static int alloc_arrays(struct image_cache *c, size_t images) {
   struct allocator *a = c->allocator;
   c->place = imgrec__alloc_array(a, images, sizeof *c->place);
   c->channels = imgrec__alloc_zero(a, c->places);
+  c->sizes = imgrec__alloc_array(a, c->places, 2 * sizeof *c->sizes);
   c->pixels = imgrec__alloc_array(a, c->places, c->image);
   for (size_t i = 0; i < images && c->place; i++)
     c->place[i] = -1;
-  return c->place && c->channels && c->pixels;
+  return c->place && c->channels && c->sizes && c->pixels;
 }
 
 uint64_t imgrec__cache_room(const struct allocator *a, uint64_t wanted) {
@@ -53,6 +55,7 @@ void imgrec__image_cache_destroy(struct image_cache *c) {
     return;
   struct allocator *a = c->allocator;
   imgrec__free(a, c->pixels);
+  imgrec__free(a, c->sizes);
   imgrec__free(a, c->channels);
   imgrec__free(a, c->place);
   imgrec__free(a, c);
@@ -63,7 +66,7 @@ int imgrec__image_cache_has(const struct image_cache *c, size_t index) {
 }
 
 struct kept imgrec__image_cache_get(struct image_cache *c, size_t index) {
-  struct kept none = {NULL, NULL};
+  struct kept none = {NULL, NULL, NULL};
   if (!c)
     return none;
   if (c->place[index] < 0 && c->used < c->places)
@@ -71,5 +74,6 @@ struct kept imgrec__image_cache_get(struct image_cache *c, size_t index) {
   if (c->place[index] < 0)
     return none;
   size_t place = (size_t)c->place[index];
-  return (struct kept){c->pixels + place * c->image, c->channels + place};
+  return (struct kept){c->pixels + place * c->image, c->channels + place,
+                       c->sizes + 2 * place};
 }

@@ -38,6 +38,13 @@ struct loader {
   struct image_cache *cache;
   struct balance *balance; /* NULL: each image once */
   int ahead;               /* files are asked for before they are needed */
+  imgrec_augment augment;
+  int augments;         /* whether images are: in passes that are shuffled */
+  struct mixing mixing; /* of batches: by `targets` */
+  float *targets;       /* batch x classes; NULL: none are mixed */
+  uint64_t seed, epoch; /* of this pass */
+  uint64_t given;       /* images of it that were handed out */
+  int shuffled, mixed;  /* this pass; the last batch */
 };
 
 /* ---- Making ------------------------------------------------------------- */
@@ -113,6 +120,7 @@ void imgrec__loader_destroy(struct loader *l) {
   struct allocator *a = &l->context->allocator;
   imgrec__image_cache_destroy(l->cache);
   imgrec__balance_destroy(l->balance);
+  imgrec__free(a, l->targets);
   imgrec__free(a, l->order);
   imgrec__free(a, l->slots);
   imgrec__free(a, l->labels);
@@ -120,11 +128,44 @@ void imgrec__loader_destroy(struct loader *l) {
   imgrec__free(a, l);
 }
 
+int imgrec__loader_augment(struct loader *l, const imgrec_augment *a,
+                           int classes) {
+  const imgrec_preprocess *p = &l->preprocess;
+  struct allocator *alloc = &l->context->allocator;
+  l->augment = *a;
+  l->augments = imgrec__augment_acts(a);
+  if (a->mixup == 0.0f && a->cutmix == 0.0f)
+    return IMGREC_OK;
+  l->mixing = (struct mixing){.augment = &l->augment,
+                              .height = (size_t)p->height,
+                              .width = (size_t)p->width,
+                              .channels = (size_t)p->channels,
+                              .classes = (size_t)classes};
+  l->targets = imgrec__alloc_array(alloc, l->batch * (size_t)classes,
+                                   sizeof *l->targets);
+  return l->targets ? IMGREC_OK
+                    : imgrec__fail_memory(&l->context->error, alloc,
+                                          "the targets of a batch");
+}
+
+const float *imgrec__loader_targets(const struct loader *l) {
+  return l->mixed ? l->targets : NULL;
+}
+
+/* The preprocessing that gives what is kept of an image of h x w pixels, as
+ * large as any where that is 0. */
+static imgrec_preprocess stage_of(const struct loader *l, int h, int w) {
+  imgrec_preprocess stage = l->preprocess;
+  if (l->augments)
+    imgrec__augment_stage(&stage, &l->preprocess, &l->augment, h, w);
+  return stage;
+}
+
 void imgrec__loader_keep(struct loader *l, uint64_t max_bytes) {
+  imgrec_preprocess largest = stage_of(l, 0, 0);
   if (l->dataset->store->pixels == NULL && l->cache == NULL)
-    l->cache = imgrec__image_cache_create(&l->context->allocator,
-                                          (size_t)l->dataset->count,
-                                          &l->preprocess, max_bytes);
+    l->cache = imgrec__image_cache_create(
+        &l->context->allocator, (size_t)l->dataset->count, &largest, max_bytes);
 }
 
 int imgrec__loader_balance(struct loader *l) {
@@ -166,6 +207,10 @@ int imgrec__loader_start(struct loader *l, int shuffle, uint64_t seed,
   l->count = n;
   l->position = l->good = 0;
   l->begin = l->end = 0;
+  l->seed = l->mixing.seed = seed;
+  l->epoch = l->mixing.epoch = epoch;
+  l->given = 0;
+  l->shuffled = shuffle;
   return n > 0 ? IMGREC_OK : fail_all_bad(l);
 }
 
@@ -194,8 +239,9 @@ static int is_kept(const struct slot *slot) {
 
 static struct pixels kept_pixels(const struct loader *l,
                                  const struct slot *slot) {
-  return (struct pixels){slot->kept.pixels, l->preprocess.height,
-                         l->preprocess.width, *slot->kept.channels};
+  imgrec_preprocess stage = stage_of(l, slot->kept.size[0], slot->kept.size[1]);
+  return (struct pixels){slot->kept.pixels, stage.height, stage.width,
+                         *slot->kept.channels};
 }
 
 /* The pixels of an item wherever they are; *owned is what to free. */
@@ -224,14 +270,17 @@ static int find_pixels(struct pixels *out, unsigned char **owned,
   return status;
 }
 
-/* Brings *p to the input's size in the place for it. */
+/* Brings *p to the size that is kept, in the place for it. */
 static int keep(struct pixels *p, struct error *e, const struct loader *l,
                 const struct slot *slot) {
+  imgrec_preprocess stage = stage_of(l, p->height, p->width);
   int status = imgrec__preprocess_pixels(
       slot->kept.pixels, l->context->kernels, &l->context->allocator, e,
-      p->data, p->height, p->width, p->channels, &l->preprocess);
+      p->data, p->height, p->width, p->channels, &stage);
   if (status < 0)
     return status;
+  slot->kept.size[0] = p->height;
+  slot->kept.size[1] = p->width;
   *slot->kept.channels =
       (unsigned char)imgrec__preprocess_channels(p->channels, &l->preprocess);
   *p = kept_pixels(l, slot);
@@ -252,6 +301,32 @@ static void ask_ahead(const struct loader *l, int64_t position) {
 static void ask_for_first(void *arg, int i, int worker) {
   (void)worker;
   ask_ahead(arg, i);
+}
+
+/* x: where the image goes; p: decoded or kept. */
+static int put(float *x, struct error *e, const struct loader *l,
+               const struct slot *slot, const struct pixels *p) {
+  const struct kernels *k = l->context->kernels;
+  struct allocator *a = &l->context->allocator;
+  const imgrec_preprocess *pre = &l->preprocess;
+  const struct augment_key key = {l->seed, l->epoch, (uint64_t)slot->item};
+  int original[2] = {p->height, p->width};
+  if (!l->augments || !l->shuffled)
+    return imgrec__preprocess(x, k, a, e, p->data, p->height, p->width,
+                              p->channels, pre);
+  if (slot->kept.pixels != NULL)
+    memcpy(original, slot->kept.size, sizeof original);
+  unsigned char *bytes = imgrec__alloc(a, l->image);
+  if (bytes == NULL)
+    return imgrec__fail_memory(e, a, "an augmented image");
+  int status =
+      imgrec__augment(bytes, k, a, e, p, original, pre, &l->augment, &key);
+  if (status == IMGREC_OK)
+    status =
+        imgrec__preprocess(x, k, a, e, bytes, pre->height, pre->width,
+                           imgrec__preprocess_channels(p->channels, pre), pre);
+  imgrec__free(a, bytes);
+  return status;
 }
 
 struct fill {
@@ -277,9 +352,7 @@ static void fill_slot(void *arg, int i, int worker) {
   if (status == IMGREC_OK && slot->kept.pixels != NULL && !is_kept(slot))
     status = keep(&p, &e, l, slot);
   if (status == IMGREC_OK)
-    status = imgrec__preprocess(l->x + (l->filling + k) * l->image,
-                                l->context->kernels, a, &e, p.data, p.height,
-                                p.width, p.channels, &l->preprocess);
+    status = put(l->x + (l->filling + k) * l->image, &e, l, slot, &p);
   imgrec__free(a, owned);
   if (status < 0)
     slot_fail(slot, a, status, e.text);
@@ -387,7 +460,7 @@ static struct kept place_kept(struct loader *l, int64_t index) {
   struct kept kept = imgrec__image_cache_get(l->cache, (size_t)index);
   if (l->balance != NULL && kept.pixels != NULL && *kept.channels == 0 &&
       !imgrec__balance_first(l->balance, index))
-    return (struct kept){NULL, NULL};
+    return (struct kept){NULL, NULL, NULL};
   return kept;
 }
 
@@ -424,6 +497,11 @@ int imgrec__loader_next(struct loader *l, const float **x,
   *x = l->x + l->begin * l->image;
   *labels = l->labels + l->begin;
   *n = ready;
+  l->mixed = l->targets != NULL && l->shuffled && ready > 0;
+  if (l->mixed)
+    imgrec__mix(l->context, &l->mixing, l->x + l->begin * l->image, l->targets,
+                *labels, ready, l->given);
   l->begin += ready;
+  l->given += ready;
   return IMGREC_OK;
 }

@@ -103,22 +103,25 @@ static void equalize_table(unsigned char table[256],
   }
 }
 
+void imgrec__equalize(unsigned char *pixels, size_t n, size_t c) {
+  unsigned char table[256];
+  for (size_t k = 0; k < c; k++) {
+    uint64_t count[256] = {0};
+    for (size_t i = k; i < n * c; i += c)
+      count[pixels[i]]++;
+    equalize_table(table, count);
+    for (size_t i = k; i < n * c; i += c)
+      pixels[i] = table[pixels[i]];
+  }
+}
+
 int imgrec_image_equalize(imgrec_tensor **out, const imgrec_tensor *image) {
   imgrec_tensor *t;
   int status = imgrec__image_like(&t, out, image, "image_equalize");
   if (status < 0)
     return status;
-  const unsigned char *src = image->data;
-  unsigned char *dst = t->data, table[256];
-  size_t c = (size_t)image->shape[2];
-  for (size_t k = 0; k < c; k++) {
-    uint64_t count[256] = {0};
-    for (size_t i = k; i < t->nbytes; i += c)
-      count[src[i]]++;
-    equalize_table(table, count);
-    for (size_t i = k; i < t->nbytes; i += c)
-      dst[i] = table[src[i]];
-  }
+  memcpy(t->data, image->data, t->nbytes);
+  imgrec__equalize(t->data, pixel_count(t), (size_t)t->shape[2]);
   return imgrec__image_end(out, t, 0);
 }
 
@@ -163,19 +166,30 @@ static size_t clamp(ptrdiff_t i, size_t n) {
   return i < 0 ? 0 : (size_t)i < n ? (size_t)i : n - 1;
 }
 
-/* dst, src: n pixels of c bytes; the border repeats. */
+/* One byte of a row of n pixels, c bytes apart. */
+static unsigned char blur_byte(const unsigned char *src, ptrdiff_t x, size_t n,
+                               size_t c, const struct gaussian *g) {
+  uint32_t sum = (1u << (BLUR_BITS - 1)) + g->weight[0] * src[(size_t)x * c];
+  for (int i = 1; i <= g->radius; i++)
+    sum += g->weight[i] *
+           ((uint32_t)src[clamp(x - i, n) * c] + src[clamp(x + i, n) * c]);
+  return (unsigned char)(sum >> BLUR_BITS);
+}
+
+/* dst, src: n pixels of c bytes; the border repeats.  sums: n * c numbers. */
 static void blur_row(unsigned char *dst, const unsigned char *src, size_t n,
-                     size_t c, const struct gaussian *g) {
+                     size_t c, const struct gaussian *g, uint32_t *sums) {
+  size_t edge = min_size((size_t)g->radius, n), middle = n - edge;
   for (size_t x = 0; x < n; x++)
-    for (size_t k = 0; k < c; k++) {
-      uint32_t sum = (1u << (BLUR_BITS - 1)) + g->weight[0] * src[x * c + k];
-      for (int i = 1; i <= g->radius; i++) {
-        uint32_t left = src[clamp((ptrdiff_t)x - i, n) * c + k];
-        uint32_t right = src[clamp((ptrdiff_t)x + i, n) * c + k];
-        sum += g->weight[i] * (left + right);
-      }
-      dst[x * c + k] = (unsigned char)(sum >> BLUR_BITS);
-    }
+    for (size_t k = 0; k < c && (x < edge || x >= middle); k++)
+      dst[x * c + k] = blur_byte(src + k, (ptrdiff_t)x, n, c, g);
+  for (size_t i = edge * c; i < middle * c; i++)
+    sums[i] = (1u << (BLUR_BITS - 1)) + g->weight[0] * src[i];
+  for (size_t k = 1; k <= (size_t)g->radius; k++)
+    for (size_t i = edge * c; i < middle * c; i++)
+      sums[i] += g->weight[k] * ((uint32_t)src[i - k * c] + src[i + k * c]);
+  for (size_t i = edge * c; i < middle * c; i++)
+    dst[i] = (unsigned char)(sums[i] >> BLUR_BITS);
 }
 
 /* Row y of dst from h rows of n bytes; sums: n numbers. */
@@ -203,27 +217,30 @@ static int check_sigma(struct error *e, const char *what, float sigma) {
                       MAX_SIGMA);
 }
 
-static int blur(imgrec_tensor *dst, const imgrec_tensor *image, float sigma) {
-  struct allocator *a = &dst->context->allocator;
-  size_t h = (size_t)image->shape[0], w = (size_t)image->shape[1];
-  size_t c = (size_t)image->shape[2], n = w * c;
+int imgrec__blur(unsigned char *dst, const struct pixels *src, float sigma,
+                 struct allocator *a, struct error *e) {
+  size_t h = (size_t)src->height, w = (size_t)src->width;
+  size_t c = (size_t)src->channels, n = w * c;
   struct gaussian g;
   gaussian_of(&g, sigma);
   unsigned char *middle = imgrec__alloc(a, h * n);
   uint32_t *sums = imgrec__alloc_array(a, n, sizeof *sums);
   if (middle && sums) {
-    const unsigned char *src = image->data;
     for (size_t y = 0; y < h; y++)
-      blur_row(middle + y * n, src + y * n, w, c, &g);
+      blur_row(middle + y * n, src->data + y * n, w, c, &g, sums);
     for (size_t y = 0; y < h; y++)
-      blur_column((unsigned char *)dst->data + y * n, middle, y, h, n, &g,
-                  sums);
+      blur_column(dst + y * n, middle, y, h, n, &g, sums);
   }
   imgrec__free(a, sums);
   imgrec__free(a, middle);
-  return middle && sums
-             ? 0
-             : imgrec__fail_memory(&dst->context->error, a, "a blur");
+  return middle && sums ? 0 : imgrec__fail_memory(e, a, "a blur");
+}
+
+static int blur(imgrec_tensor *dst, const imgrec_tensor *image, float sigma) {
+  const struct pixels src = {image->data, (int)image->shape[0],
+                             (int)image->shape[1], (int)image->shape[2]};
+  return imgrec__blur(dst->data, &src, sigma, &dst->context->allocator,
+                      &dst->context->error);
 }
 
 int imgrec_image_blur(imgrec_tensor **out, const imgrec_tensor *image,

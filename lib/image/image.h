@@ -126,6 +126,13 @@ static inline unsigned char imgrec__luma(const unsigned char *rgb) {
 void imgrec__convert(unsigned char *dst, int dst_channels,
                      const unsigned char *src, int src_channels, ptrdiff_t step,
                      size_t n);
+/* A turn by `degrees`, counter-clockwise, in IMGREC__TURN_BITS fraction bits.
+ */
+#define IMGREC__TURN_BITS 32
+struct turn {
+  int64_t cosine, sine;
+};
+struct turn imgrec__turn(float degrees);
 /* How each function that makes an image of an image begins and ends.  _begin
  * checks `image` and `out` and gives a new, uninitialised image (channels 0:
  * those of `image`), _like one of the size of `image`; _end puts it into *out,
@@ -136,6 +143,14 @@ int imgrec__image_begin(imgrec_tensor **made, imgrec_tensor **out,
 int imgrec__image_like(imgrec_tensor **made, imgrec_tensor **out,
                        const imgrec_tensor *image, const char *what);
 int imgrec__image_end(imgrec_tensor **out, imgrec_tensor *made, int status);
+
+/* ---- adjust.c ----------------------------------------------------------- */
+
+/* n pixels of c bytes. */
+void imgrec__equalize(unsigned char *pixels, size_t n, size_t c);
+/* dst: as large as src and elsewhere. */
+int imgrec__blur(unsigned char *dst, const struct pixels *src, float sigma,
+                 struct allocator *a, struct error *e);
 
 /* ---- preprocess.c ------------------------------------------------------- */
 
@@ -155,5 +170,100 @@ int imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
 int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,
                        struct error *e, const unsigned char *pixels, int h,
                        int w, int c, const imgrec_preprocess *p);
+
+/* ---- warp.c: an image moved, by one resampling -------------------------- */
+
+/* Pixel (y, x) of the new image comes from this place of the old one, in
+ * 2^-IMGREC__WARP_BITS pixels, y first: at + y by_y + x by_x. */
+#define IMGREC__WARP_BITS 32
+struct warp {
+  int64_t at[2], by_y[2], by_x[2];
+};
+/* dst: height x width of src's channels, bilinear, or copied where no pixel
+ * is divided; fill: IMGREC_FILL_*. */
+void imgrec__warp(unsigned char *dst, int height, int width,
+                  const struct pixels *src, const struct warp *m, int fill);
+
+/* ---- augment_options.c -------------------------------------------------- */
+
+/* Reads the caller's options (NULL: none), with defaults for the zeros. */
+int imgrec__augment_read(imgrec_augment *out, struct error *e,
+                         const imgrec_augment *theirs);
+/* Whether anything is done to single images. */
+int imgrec__augment_acts(const imgrec_augment *a);
+
+/* ---- augment_recipe.c: what happens to one image ------------------------ */
+
+/* Image `index` (below 2^55) in epoch `epoch` (below 2^32) under `seed`. */
+struct augment_key {
+  uint64_t seed, epoch, index;
+};
+
+/* RandAugment's operations on values, in `tones`. */
+enum {
+  TONE_SHARPNESS = 0,
+  TONE_POSTERIZE = 1,
+  TONE_SOLARIZE = 2,
+  TONE_AUTOCONTRAST = 3,
+  TONE_EQUALIZE = 4
+};
+#define IMGREC__TONES_MAX 8
+struct tone {
+  int kind;
+  float strength; /* in [-1, 1] */
+};
+
+struct recipe {
+  int flip[2];               /* upside down, left and right */
+  float crop[2], crop_most;  /* in [0, 1); as in imgrec_augment */
+  double shift[2], shear[2]; /* y, x */
+  double zoom;               /* above 1 makes larger */
+  double area, aspect;       /* of the part that is cut out; 0: none is */
+  double place[2];           /* of that part, in [0, 1) */
+  double brightness, contrast, saturation;
+  float rotate, hue;       /* degrees */
+  float blur, noise, jpeg; /* sigmas, quality; 0: none */
+  uint64_t noise_seed;
+  double hole[2]; /* the middle of the cutout, in [0, 1) */
+  int tone_count;
+  struct tone tones[IMGREC__TONES_MAX];
+};
+void imgrec__augment_recipe(struct recipe *r, const imgrec_augment *a,
+                            const struct augment_key *key);
+
+/* ---- augment_view.c: where its pixels come from ------------------------- */
+
+/* Whether pixels are moved by parts of a pixel. */
+int imgrec__augment_resamples(const imgrec_augment *a);
+/* The preprocessing that brings an image of h x w pixels to what
+ * imgrec__augment takes; to do it again changes nothing.  With h of 0: that of
+ * an image that gives as many pixels as any. */
+void imgrec__augment_stage(imgrec_preprocess *stage, const imgrec_preprocess *p,
+                           const imgrec_augment *a, int h, int w);
+/* The warp that makes p->height x p->width of `src`, which shows all of an
+ * image of original[0] x original[1] pixels. */
+void imgrec__augment_view(struct warp *m, const struct recipe *r,
+                          const imgrec_preprocess *p, const struct pixels *src,
+                          const int original[2]);
+
+/* ---- augment_colour.c, augment_tone.c, requantize.c: its values --------- */
+
+void imgrec__augment_colour(struct pixels *image, const struct recipe *r);
+/* scratch: as large as the image. */
+int imgrec__augment_tones(struct pixels *image, const struct recipe *r,
+                          struct allocator *a, struct error *e);
+void imgrec__augment_noise(struct pixels *image, const struct recipe *r);
+/* What JPEG of quality 1 to 100 leaves of an image. */
+void imgrec__requantize(struct pixels *image, float quality);
+
+/* ---- augment.c ---------------------------------------------------------- */
+
+/* dst: p->height x p->width x imgrec__preprocess_channels(channels, p) bytes;
+ * src: as decoded or staged; original: height and width before that. */
+int imgrec__augment(unsigned char *dst, const struct kernels *k,
+                    struct allocator *alloc, struct error *e,
+                    const struct pixels *src, const int original[2],
+                    const imgrec_preprocess *p, const imgrec_augment *a,
+                    const struct augment_key *key);
 
 #endif

@@ -133,14 +133,10 @@ int imgrec_image_flip(imgrec_tensor **out, const imgrec_tensor *image,
 
 /* Fraction bits of sine and cosine, and of a source position: one more, for
  * positions are counted from the centre in halves of a pixel. */
-#define TURN_BITS     32
+#define TURN_BITS     IMGREC__TURN_BITS
 #define POSITION_BITS (TURN_BITS + 1)
 /* Fraction bits of a bilinear weight. */
 #define WEIGHT_BITS 11
-
-struct turn {
-  int64_t cosine, sine;
-};
 
 /* |x| <= pi / 4: Taylor, whose first term left out is below 1e-17. */
 static double sine_of(double x) {
@@ -173,7 +169,7 @@ static int64_t to_fixed(double x) {
                    (x < 0.0 ? -0.5 : 0.5));
 }
 
-static struct turn turn_of(float degrees) {
+struct turn imgrec__turn(float degrees) {
   const double radian = 3.14159265358979323846 / 180.0;
   double angle = reduce((double)degrees);
   int quarters = (int)(angle / 90.0 + 0.5);
@@ -246,7 +242,7 @@ int imgrec_image_rotate(imgrec_tensor **out, const imgrec_tensor *image,
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();
-  rotate(t, image, turn_of(degrees));
+  rotate(t, image, imgrec__turn(degrees));
   imgrec__fp_leave(fp);
   return imgrec__image_end(out, t, 0);
 }

@@ -22,6 +22,7 @@ struct fit {
   struct imgrec_dataset *val;
   struct loader *loader, *val_loader;
   imgrec_fit_options options;
+  imgrec_augment augment;
   imgrec_progress progress;
   imgrec_fit_result result;
   float *best; /* weights; at first those before training */
@@ -65,7 +66,9 @@ static void set_rate(struct fit *f) {
 static int train_batch(struct fit *f, const float *x, const int32_t *labels,
                        size_t n) {
   struct imgrec_trainer *t = f->trainer;
-  const struct targets targets = {.classes = labels,
+  const float *mixed = imgrec__loader_targets(f->loader);
+  const struct targets targets = {.classes = mixed ? NULL : labels,
+                                  .probabilities = mixed,
                                   .weights = f->class_weights};
   set_rate(f);
   imgrec__trainer_step(t, x, &targets, n);
@@ -206,7 +209,9 @@ static int read_options(struct fit *f, const imgrec_fit_options *theirs) {
   if (o->balance < IMGREC_BALANCE_NONE || o->balance > IMGREC_BALANCE_SAMPLER)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "balance must be an IMGREC_BALANCE_ value");
-  return imgrec__schedule_check(o, e);
+  int checked = imgrec__schedule_check(o, e);
+  return checked < 0 ? checked
+                     : imgrec__augment_read(&f->augment, e, o->augment);
 }
 
 /* images / (classes that have any * images of the class) */
@@ -267,6 +272,9 @@ static int make_loaders(struct fit *f, struct imgrec_dataset *train) {
   const struct imgrec_model *m = f->model;
   int status = imgrec__loader_create(&f->loader, train, &m->preprocess,
                                      (int)f->options.batch);
+  if (status >= 0)
+    status =
+        imgrec__loader_augment(f->loader, &f->augment, imgrec_model_classes(m));
   if (status >= 0 && f->val)
     status = imgrec__loader_create(&f->val_loader, f->val, &m->preprocess,
                                    (int)m->plan.batch);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Times augmentation on one core: image to floats, as the loader has it.
+ *   bench_augment [SECONDS]
+ * prints images a second of processor time for each list of augmentations at
+ * 32 x 32 (from images of that size) and 224 x 224 (from what is kept of
+ * larger ones). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "image/image.h"
+
+static const char *const lists[] = {
+    "none",
+    "flip,crop",
+    "light",
+    "rotate=10",
+    "area=0.35",
+    "area=0.35,flip,brightness,contrast,saturation",
+    "brightness=0.4,contrast=0.4,saturation=0.4,hue=15",
+    "blur=1,degrade=1",
+    "noise=8,degrade=1",
+    "jpeg=40,degrade=1",
+    "cutout=0.3",
+    "randaugment=2",
+    "strong"};
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int one(imgrec_context *ctx, const imgrec_augment *a, int side,
+               const struct pixels *src, unsigned char *bytes, float *x,
+               uint64_t index) {
+  imgrec_preprocess p;
+  imgrec_preprocess_init(&p, sizeof p);
+  p.height = p.width = side;
+  p.channels = 3;
+  p.resize = IMGREC_RESIZE_CROP;
+  const int original[2] = {side == 32 ? 32 : 375, side == 32 ? 32 : 500};
+  const struct augment_key key = {1, 1, index};
+  int status = imgrec__augment(bytes, ctx->kernels, &ctx->allocator,
+                               &ctx->error, src, original, &p, a, &key);
+  return status < 0 ? status
+                    : imgrec__preprocess(x, ctx->kernels, &ctx->allocator,
+                                         &ctx->error, bytes, side, side, 3, &p);
+}
+
+static void run(imgrec_context *ctx, const char *list, int side,
+                double seconds) {
+  static unsigned char pixels[256 * 256 * 3], bytes[224 * 224 * 3];
+  static float x[224 * 224 * 3];
+  imgrec_augment a;
+  imgrec_augment_init(&a, sizeof a);
+  if (imgrec_augment_parse(&a, ctx, list) < 0)
+    exit(1);
+  int large = imgrec__augment_resamples(&a) && side > 32;
+  struct pixels src = {pixels, large ? 252 : side, large ? 252 : side, 3};
+  for (size_t i = 0; i < sizeof pixels; i++)
+    pixels[i] = (unsigned char)(i / 3 % 251 + i % 3 * 40);
+  double begin = now(), end = begin;
+  uint64_t n = 0;
+  while (end - begin < seconds) {
+    for (int i = 0; i < 16; i++)
+      if (one(ctx, &a, side, &src, bytes, x, n++) < 0)
+        exit(1);
+    end = now();
+  }
+  printf("%3d  %8.0f images/s  %s\n", side, (double)n / (end - begin), list);
+}
+
+int main(int argc, char **argv) {
+  double seconds = argc > 1 ? atof(argv[1]) : 0.5;
+  imgrec_context_options o;
+  imgrec_context *ctx;
+  imgrec_context_options_init(&o, sizeof o);
+  o.threads = 1;
+  if (imgrec_context_create(&ctx, &o) < 0)
+    return 1;
+  for (int side = 32; side <= 224; side += 192)
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+      run(ctx, lists[i], side, seconds);
+  imgrec_context_destroy(ctx);
+  return 0;
+}
