@@ -240,6 +240,7 @@ void imgrec__random_permutation(int64_t *out, size_t n, uint64_t seed,
 #define IMGREC__STREAM_AUGMENT ((uint64_t)16 << 32)
 #define IMGREC__STREAM_NOISE   ((uint64_t)17 << 32)
 #define IMGREC__STREAM_MIX     ((uint64_t)18 << 32)
+#define IMGREC__STREAM_TRIAL   ((uint64_t)19 << 32)
 
 /* ---- json.c: jsmn's tokens, checked and unescaped ----------------------- */
 

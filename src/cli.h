@@ -23,7 +23,8 @@ enum {
   CMD_QUANTIZE = 32,
   CMD_BENCH = 64,
   CMD_SUGGEST = 128,
-  CMD_CHECK = 4096
+  CMD_CHECK = 4096,
+  CMD_PREVIEW = 65536
 };
 
 #define NOT_GIVEN UINT64_MAX
@@ -37,6 +38,7 @@ enum { SHOW_OFF, SHOW_AUTO, SHOW_ASCII, SHOW_256, SHOW_TRUECOLOR };
 /* All options of all commands; zero is "not given" unless said otherwise. */
 struct settings {
   const char *val, *test, *preset, *arch, *init, *output, *labels;
+  const char *augment; /* NULL: auto */
   double learning_rate;
   double val_split; /* 0.1 */
   double seconds;
@@ -182,6 +184,22 @@ const char *balance_name(int balance);
 void print_balance(const struct settings *s, const struct class_sizes *sizes,
                    const imgrec_dataset *data);
 
+/* ---- augmentation.c ----------------------------------------------------- */
+
+struct augmentation {
+  imgrec_augment options;
+  char text[512], reason[256]; /* "" unless it was chosen by the data */
+};
+
+/* EXIT_USAGE, after saying what is wrong with --augment `text`. */
+int check_augmentation(imgrec_context *ctx, const char *text,
+                       const char *command);
+/* By --augment `text`, for training on `data`.  A status of the library. */
+int choose_augmentation(struct augmentation *out, imgrec_context *ctx,
+                        imgrec_dataset *data, const imgrec_preprocess *p,
+                        const char *text);
+void print_augmentation(const struct augmentation *a);
+
 /* ---- json_out.c --------------------------------------------------------- */
 
 /* One JSON value on one line.  Floats that are not finite become null, bytes
@@ -249,5 +267,6 @@ int cmd_quantize(const struct settings *s);
 int cmd_bench(const struct settings *s);
 int cmd_suggest(const struct settings *s);
 int cmd_check(const struct settings *s);
+int cmd_preview(const struct settings *s);
 
 #endif

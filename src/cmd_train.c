@@ -20,6 +20,7 @@ struct job {
   imgrec_model *model;
   imgrec_trainer *trainer;
   struct name_list labels;
+  struct augmentation augment;
   const char *preset; /* NULL with --arch */
   struct choice choice;
   char *architecture;
@@ -252,6 +253,17 @@ static int make_trainer(struct job *job) {
   return EXIT_OK;
 }
 
+static int choose_augment(struct job *job) {
+  imgrec_preprocess p;
+  int status = imgrec_preprocess_init(&p, sizeof p);
+  if (status >= 0)
+    status = imgrec_model_get_preprocess(job->model, &p);
+  if (status >= 0)
+    status = choose_augmentation(&job->augment, job->ctx, job->train, &p,
+                                 job->s->augment);
+  return status < 0 ? library_failed(job) : EXIT_OK;
+}
+
 /* ---- What is said ------------------------------------------------------- */
 
 static int64_t size_of(const imgrec_dataset *data) {
@@ -290,6 +302,7 @@ static void print_start(const struct job *job) {
   printf(", input %lld x %lld x %lld, %lld parameters; %lld epochs\n",
          (long long)in[0], (long long)in[1], (long long)in[2],
          (long long)count_parameters(job->model), (long long)s->epochs);
+  print_augmentation(&job->augment);
   fflush(stdout);
 }
 
@@ -315,6 +328,9 @@ static void print_start_json(const struct job *job) {
   json_key(&j, "balance");
   json_string(&j, balance_name(choose_balance(job->s, &job->sizes)));
   json_key(&j, "epochs"), json_integer(&j, job->s->epochs);
+  json_key(&j, "augment"), json_string(&j, job->augment.text);
+  json_key(&j, "augment_reason");
+  json_string(&j, job->augment.reason[0] ? job->augment.reason : NULL);
   json_finish(&j);
 }
 
@@ -427,6 +443,7 @@ static int fit(struct job *job) {
   /* 0 is the library's default, a byte holds no image */
   if (job->s->cache != NOT_GIVEN)
     options.cache_bytes = job->s->cache > 0 ? job->s->cache : 1;
+  options.augment = &job->augment.options;
   options.progress = progress_step;
   options.progress_user = &job->progress;
   catch_stop_signals();
@@ -440,6 +457,8 @@ static int fit(struct job *job) {
 static int run(struct job *job) {
   int code = open_context(&job->ctx, job->s, NAME);
   if (code == EXIT_OK)
+    code = check_augmentation(job->ctx, job->s->augment, NAME);
+  if (code == EXIT_OK)
     code = open_data(job);
   if (code == EXIT_OK && job->s->epochs == 0)
     job->own.epochs = choose_epochs(imgrec_dataset_size(job->train));
@@ -449,6 +468,8 @@ static int run(struct job *job) {
     code = make_model(job);
   if (code == EXIT_OK)
     code = make_trainer(job);
+  if (code == EXIT_OK)
+    code = choose_augment(job);
   if (code != EXIT_OK)
     return code;
   if (job->s->json)

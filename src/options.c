@@ -147,6 +147,11 @@ static const struct option_spec specs[] = {
      "how images come to the input's size: stretch, crop\n"
      "or pad (crop)",
      "stretch|crop|pad", AT(resize), 0, 0, CMD_TRAIN, KIND_CHOICE, 0},
+    {"augment", "WHAT",
+     "change the training images at random: auto, none, light,\n"
+     "strong, or a list such as flip,crop=4,rotate=10; auto\n"
+     "looks at the data and says what it chose (auto)",
+     NULL, AT(augment), 0, 0, CMD_TRAIN | CMD_PREVIEW, KIND_STRING, 0},
     {"val-split", "X",
      "fraction of the training images to validate on, where\n"
      "there is no val part; 0 for none (0.1)",

@@ -673,6 +673,15 @@ IMGREC_API const char *imgrec_dataset_skipped_reason(const imgrec_dataset *d,
  * IMGREC_ERR_NOT_FOUND names a class that the model does not have. */
 IMGREC_API int imgrec_dataset_match_labels(imgrec_dataset *dataset,
                                            const imgrec_model *model);
+/* Augmentation for training on these images with this preprocessing, chosen by
+ * their size, their number, the names of the classes, and a trial: whether
+ * images of some classes are still recognised, by the image that is most like
+ * them, when they are mirrored.  Deterministic.  `reason` (may be NULL) takes a
+ * sentence, cut to `size` bytes.  `augment` has been filled by _init. */
+IMGREC_API int imgrec_augment_choose(imgrec_augment *augment,
+                                     imgrec_dataset *dataset,
+                                     const imgrec_preprocess *preprocess,
+                                     char *reason, size_t size);
 
 /* ---- Looking over data sets --------------------------------------------- */
 

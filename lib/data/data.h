@@ -297,4 +297,17 @@ void imgrec__mix(struct imgrec_context *ctx, const struct mixing *m, float *x,
                  float *targets, const int32_t *labels, size_t n,
                  uint64_t first);
 
+/* ---- mirror_trial.c: may images be mirrored? ---------------------------- */
+
+/* By 1 for mirrored, 2 for upside down; 0: as they are. */
+struct mirror_trial {
+  int64_t images;   /* that were tried; 0: there are too few */
+  int64_t right[3]; /* of those, recognised by the most similar of others */
+  int evidence;     /* whether that is better than guessing */
+  int matters[3];   /* whether it is far less often right, or two classes are
+                       exchanged */
+};
+int imgrec__mirror_trial(struct mirror_trial *out, struct imgrec_dataset *d,
+                         const imgrec_preprocess *p);
+
 #endif

@@ -14,6 +14,7 @@
 /* One image on its way into the window. */
 struct slot {
   int64_t item;
+  uint64_t draw; /* which of the augmented images it becomes */
   int32_t label;
   int status;
   char *reason;                /* why it failed; NULL when out of memory */
@@ -309,7 +310,7 @@ static int put(float *x, struct error *e, const struct loader *l,
   const struct kernels *k = l->context->kernels;
   struct allocator *a = &l->context->allocator;
   const imgrec_preprocess *pre = &l->preprocess;
-  const struct augment_key key = {l->seed, l->epoch, (uint64_t)slot->item};
+  const struct augment_key key = {l->seed, l->epoch, slot->draw};
   int original[2] = {p->height, p->width};
   if (!l->augments || !l->shuffled)
     return imgrec__preprocess(x, k, a, e, p->data, p->height, p->width,
@@ -475,7 +476,11 @@ static int refill(struct loader *l) {
     imgrec__parallel_for(l->context->pool, n, ask_for_first, l);
   for (size_t i = 0; i < n; i++) {
     int64_t index = l->order[l->position++];
+    uint64_t item = (uint64_t)d->items[index];
+    /* balanced, an image may come again, and then is another one */
+    uint64_t draw = l->balance ? item | (uint64_t)l->position << 31 : item;
     l->slots[i] = (struct slot){.item = d->items[index],
+                                .draw = draw,
                                 .label = imgrec__dataset_label(d, index),
                                 .kept = place_kept(l, index)};
   }
