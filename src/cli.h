@@ -184,6 +184,12 @@ const char *balance_name(int balance);
 void print_balance(const struct settings *s, const struct class_sizes *sizes,
                    const imgrec_dataset *data);
 
+/* ---- picture.c ----------------------------------------------------------- */
+
+/* An image of H x W x C u8 as a PNG file, or nothing and a sentence. */
+int write_png(const char *path, const imgrec_tensor *image,
+              const char *command);
+
 /* ---- augmentation.c ----------------------------------------------------- */
 
 struct augmentation {

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* imgrec sample: some images of a data set as PNG files. */
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STB_IMAGE_WRITE_STATIC
-#include <stb/stb_image_write.h>
-
 #include "cli.h"
 
 #include <errno.h>
@@ -25,38 +21,6 @@ static int check_settings(const struct settings *s) {
     return usage_error(NAME, "give one DATA, not %d", s->argument_count);
   if (s->output == NULL)
     return usage_error(NAME, "-o DIR is missing: the folder to write to");
-  return EXIT_OK;
-}
-
-/* ---- PNG ---------------------------------------------------------------- */
-
-struct sink {
-  FILE *file;
-  int failed;
-};
-
-static void write_bytes(void *context, void *bytes, int size) {
-  struct sink *sink = context;
-  if (fwrite(bytes, 1, (size_t)size, sink->file) != (size_t)size)
-    sink->failed = 1;
-}
-
-static int write_png(const char *path, const imgrec_tensor *image) {
-  int h = (int)imgrec_tensor_dim(image, 0);
-  int w = (int)imgrec_tensor_dim(image, 1);
-  int channels = (int)imgrec_tensor_dim(image, 2);
-  struct sink sink = {fopen(path, "wb"), 0};
-  if (sink.file == NULL)
-    return fail(NAME, "%s: %s", path, strerror(errno));
-  errno = 0;
-  if (!stbi_write_png_to_func(write_bytes, &sink, w, h, channels,
-                              imgrec_tensor_const_data(image), w * channels))
-    sink.failed = 1;
-  if (fclose(sink.file) != 0 || sink.failed) {
-    fail(NAME, "%s: %s", path, errno ? strerror(errno) : "cannot be written");
-    remove(path);
-    return EXIT_FAILED;
-  }
   return EXIT_OK;
 }
 
@@ -121,7 +85,7 @@ static int write_one(struct sampler *sampler, int64_t number, int64_t index) {
   int class_index = imgrec_dataset_class(sampler->data, index);
   char *path =
       make_path(sampler->s->output, number, class_name(sampler, class_index));
-  int code = path ? write_png(path, image) : fail(NAME, "out of memory");
+  int code = path ? write_png(path, image, NAME) : fail(NAME, "out of memory");
   if (code == EXIT_OK)
     printf("%s\n", path);
   free(path);

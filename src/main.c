@@ -40,6 +40,14 @@ static const struct command commands[] = {
      "write some images of a data set as PNG files",
      "The images are chosen by --seed and written as DIR/NNNN-label.png.\n",
      "imgrec sample mnist/ -n 5 --part test -o some/", cmd_sample},
+    {CMD_PREVIEW, "preview", "DATA -o FILE",
+     "show what a network will see of its training images",
+     "Writes one sheet: a row for each of some images, as it is and then as "
+     "it\n"
+     "will be in the first epochs of imgrec train with the same --augment, "
+     "--size,\n"
+     "--resize and --seed.\n",
+     "imgrec preview photos/ --augment strong -o sheet.png", cmd_preview},
     {CMD_QUANTIZE, "quantize", "MODEL [DATA] -o MODEL",
      "make a model smaller and faster, for recognising only",
      "Convolutions and dense layers then compute in 8 bits (a quarter of the\n"

@@ -35,7 +35,8 @@ struct option_spec {
 #define AT(field) offsetof(struct settings, field)
 #define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE)
 #define LOOKS     (CMD_INFO | CMD_BENCH)
-#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK)
+#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK | \
+                   CMD_PREVIEW)
 
 #define PRESETS                                                                \
   "a built-in network: nano, small, base, large, tiny,\n"                      \
@@ -47,6 +48,8 @@ static const struct option_spec specs[] = {
      CMD_TRAIN | CMD_QUANTIZE, KIND_STRING, 'o'},
     {"output", "DIR", "the folder to write to; made if it is missing", NULL,
      AT(output), 0, 0, CMD_SAMPLE, KIND_STRING, 'o'},
+    {"output", "FILE", "the PNG file to write", NULL, AT(output), 0, 0,
+     CMD_PREVIEW, KIND_STRING, 'o'},
     {"val", "DATA", "validate on this data instead", NULL, AT(val), 0, 0,
      CMD_TRAIN, KIND_STRING, 0},
     {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
@@ -64,6 +67,10 @@ static const struct option_spec specs[] = {
      16384, CMD_TRAIN | LOOKS, KIND_SIZE, 0},
     {"size", "HxW", "try this input height and width only", NULL, AT(height), 8,
      16384, CMD_SUGGEST, KIND_SIZE, 0},
+    {"size", "HxW",
+     "height and width of the network's input (as train\n"
+     "chooses it)",
+     NULL, AT(height), 1, 16384, CMD_PREVIEW, KIND_SIZE, 0},
     {"channels", "N", "grey (1) or colour (3) input of the preset", NULL,
      AT(channels), 1, 3, LOOKS, KIND_INTEGER, 0},
     {"classes", "N", "classes of the preset (10)", NULL, AT(classes), 1,
@@ -146,7 +153,8 @@ static const struct option_spec specs[] = {
     {"resize", "RULE",
      "how images come to the input's size: stretch, crop\n"
      "or pad (crop)",
-     "stretch|crop|pad", AT(resize), 0, 0, CMD_TRAIN, KIND_CHOICE, 0},
+     "stretch|crop|pad", AT(resize), 0, 0, CMD_TRAIN | CMD_PREVIEW, KIND_CHOICE,
+     0},
     {"augment", "WHAT",
      "change the training images at random: auto, none, light,\n"
      "strong, or a list such as flip,crop=4,rotate=10; auto\n"
@@ -182,7 +190,7 @@ static const struct option_spec specs[] = {
      "mse|minmax", AT(range), IMGREC_RANGE_MSE, 0, CMD_QUANTIZE, KIND_CHOICE,
      0},
     {"count", "N", "how many images (10)", NULL, AT(count), 1, 1000000,
-     CMD_SAMPLE, KIND_INTEGER, 'n'},
+     CMD_SAMPLE | CMD_PREVIEW, KIND_INTEGER, 'n'},
     {"top", "K", "how many answers for each image (3)", NULL, AT(top), 1,
      1000000, CMD_PREDICT, KIND_INTEGER, 0},
     {"show", "[=HOW]",
@@ -192,7 +200,7 @@ static const struct option_spec specs[] = {
     {"text", NULL, "print only the architecture text", NULL, AT(text), 0, 0,
      CMD_INFO, KIND_FLAG, 0},
     {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
-     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST, KIND_SEED, 0},
+     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST | CMD_PREVIEW, KIND_SEED, 0},
     {"threads", "N", "threads to compute with (one for each core)", NULL,
      AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST | CMD_CHECK,
      KIND_INTEGER, 0},

@@ -75,7 +75,7 @@ test_help() {
   done
   expect 0 --version
   says '^imgrec [0-9]*\.[0-9]*\.[0-9]*$'
-  for command in train eval predict info sample quantize suggest bench check; do
+  for command in train eval predict info sample preview quantize suggest bench check; do
     expect 0 "$command" --help
     says "^usage: imgrec $command "
     says "^example: imgrec $command "
@@ -92,7 +92,7 @@ options_in() {
 }
 
 test_man_page() {
-  for command in train eval predict info sample quantize suggest bench check; do
+  for command in train eval predict info sample preview quantize suggest bench check; do
     "$imgrec" "$command" --help | sed '1,/^options:/d' |
       sed -n 's/^  \(-.\{20\}\).*/\1/p' | options_in >"$out"
     sed -n "/^\.SS imgrec $command\$/,/^\.S[SH] /p" docs/imgrec.1 |
@@ -137,6 +137,14 @@ test_usage() {
   complains 'give one DATA, not 2'
   expect 2 sample "$digits"
   complains '-o DIR is missing'
+  expect 2 preview "$digits"
+  complains '-o FILE is missing'
+  expect 2 train "$digits" -o m --augment flop
+  complains "augment: there is no 'flop'; there are none, light, strong"
+  expect 2 preview "$digits" -o m --augment auto,flip
+  complains "augment: there is no 'auto'"
+  expect 2 train "$digits" -o m --augment flip=2
+  complains 'flip must be 0 to 1'
   expect 2 bench
   complains 'give one of MODEL, --preset NAME and --arch FILE'
   expect 2 bench m --preset tiny
@@ -332,6 +340,62 @@ test_uneven() {
   says 'images; each class weighs as much as any other in the loss$'
   expect 0 train "$tmp/uneven" --epochs 1 --json -o "$tmp/uneven.imgrec"
   says '"smallest_class":[12],"largest_class":[0-9]*,"balance":"weights"'
+}
+
+# The last word of $1 as --json of a run with the options behind has it.
+augment_of() {
+  expect 0 train "$digits" --epochs 1 --json -o "$tmp/other.imgrec" "$@"
+  valid_json
+  sed -n 's/.*"augment":\("[^"]*"\),.*/\1/p' "$out"
+}
+
+test_augment() {
+  expect 0 train "$digits" --epochs 1 -o "$tmp/auto.imgrec"
+  count 1 '^augmentation: '
+  says '^augmentation: .*fill=edge (auto; never mirrored: in a trial .* a class)'
+  check "digits were flipped" test "$(grep -c flip= "$out")" = 0
+  check "auto is not the default" \
+    test "$(augment_of --augment auto)" = "$(augment_of)"
+  same "$tmp/auto.imgrec" "$tmp/other.imgrec"
+  check "auto is not what it says" \
+    test "$(augment_of --augment "$(augment_of | tr -d '"')")" = "$(augment_of)"
+  same "$tmp/auto.imgrec" "$tmp/other.imgrec"
+  check "none is not none" test "$(augment_of --augment none)" = '"none"'
+  says '"augment":"none","augment_reason":null'
+  cp "$tmp/other.imgrec" "$tmp/none.imgrec"
+  check "auto has no effect" \
+    test "$(cmp "$tmp/none.imgrec" "$tmp/auto.imgrec")" != ''
+  everything=strong,flip_vertical,shift,scale,shear,degrade=1,randaugment=3
+  for threads in 1 2 3; do
+    expect 0 train "$digits" --epochs 2 --augment $everything \
+      --threads $threads -o "$tmp/strong$threads.imgrec"
+    same "$tmp/strong1.imgrec" "$tmp/strong$threads.imgrec"
+  done
+  expect 0 train "$digits" --epochs 2 --augment $everything --isa scalar \
+    -o "$tmp/other.imgrec"
+  same "$tmp/strong1.imgrec" "$tmp/other.imgrec"
+}
+
+test_preview() {
+  expect 0 preview "$digits" -o "$tmp/sheet.png"
+  silent
+  says '^augmentation: .*(auto; never mirrored'
+  says 'sheet.png: 10 images of 8 x 8, each as it is and in 7 epochs'
+  expect 0 preview "$digits" --augment none --size 12x10 -n 3 --resize pad \
+    -o "$tmp/none.png"
+  says 'none.png: 3 images of 12 x 10'
+  expect 0 preview "$digits" --augment strong -o "$tmp/strong.png"
+  expect 0 preview "$digits" --augment strong -o "$tmp/again.png"
+  same "$tmp/strong.png" "$tmp/again.png"
+  expect 0 preview "$digits" --augment strong --seed 2 -o "$tmp/again.png"
+  check "the seed makes no difference" \
+    test "$(cmp "$tmp/strong.png" "$tmp/again.png")" != ''
+  expect 0 predict "$tmp/digits.imgrec" "$tmp/sheet.png"
+  expect 1 preview "$tmp/nowhere" -o "$tmp/none2.png"
+  expect 1 preview "$digits" -o "$tmp/no/such/sheet.png"
+  expect 1 preview "$digits" --size 4096x4096 -o "$tmp/none2.png"
+  complains 'too many for a sheet'
+  check "a sheet was written" test ! -e "$tmp/none2.png"
 }
 
 test_train_failures() {
@@ -831,7 +895,7 @@ rm -rf "${tmp:?}"/*
 : >"$out"
 : >"$err"
 for suite in help man_page usage values train train_options train_recipes \
-  patience freeze uneven train_failures labels eval sample predict \
+  patience freeze uneven train_failures augment labels eval sample predict preview \
   predict_failures show info quantize suggest suggest_file \
   quantize_halves quantize_failures bench bench_counts bench_layers \
   bench_chains bench_failures folders check signals output terminal; do

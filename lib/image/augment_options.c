@@ -272,7 +272,10 @@ static void print(struct text *t, const imgrec_augment *a) {
     if (v == value_of(&nothing, &fields[i]))
       continue;
     add_name(t, fields[i].name);
-    imgrec__text_float(t, v);
+    if (v == (float)(int)v)
+      imgrec__text_add(t, "%d", (int)v);
+    else
+      imgrec__text_float(t, v);
   }
   if (a->randaugment != 0) {
     add_name(t, "randaugment");

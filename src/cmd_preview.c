@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* imgrec preview: a sheet of what a network will see of its training images. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME        "preview"
+#define COLUMNS     8   /* the first one without augmentation */
+#define LEAST_SIDE  64  /* of a picture on the sheet */
+#define GAP         4   /* pixels between pictures */
+#define LARGEST_OWN 256 /* pixels a side, as for train */
+
+/* One sheet, and what it is made of. */
+struct sheet {
+  const struct settings *s;
+  imgrec_context *ctx;
+  imgrec_dataset *data;
+  imgrec_preprocess input;
+  struct augmentation augment;
+  int rows, zoom; /* each pixel becomes zoom x zoom */
+  imgrec_tensor *canvas;
+};
+
+static int library_failed(const struct sheet *sheet) {
+  return fail(NAME, "%s", imgrec_last_error(sheet->ctx));
+}
+
+static int check_settings(const struct settings *s) {
+  if (s->argument_count != 1)
+    return usage_error(NAME, "give one DATA, not %d", s->argument_count);
+  if (s->output == NULL)
+    return usage_error(NAME, "-o FILE is missing: the PNG file to write");
+  return EXIT_OK;
+}
+
+/* ---- Data, input -------------------------------------------------------- */
+
+static int open_data(struct sheet *sheet) {
+  static const int parts[] = {IMGREC_PART_TRAIN, IMGREC_PART_ANY};
+  if (open_first_part(&sheet->data, NULL, sheet->ctx, sheet->s->arguments[0],
+                      parts, 2) < 0)
+    return library_failed(sheet);
+  warn_skipped(sheet->data, NAME);
+  int64_t size = imgrec_dataset_size(sheet->data);
+  sheet->rows = (int)(size < sheet->s->count ? size : sheet->s->count);
+  return EXIT_OK;
+}
+
+/* H, W, C as train has them: --size, else the size that the images share, else
+ * that of the preset for photos. */
+static int set_input(struct sheet *sheet) {
+  int64_t shape[3];
+  char *text;
+  imgrec_preprocess_init(&sheet->input, sizeof sheet->input);
+  imgrec_dataset_shape(sheet->data, shape);
+  sheet->input.channels = shape[2] == 1 ? 1 : 3;
+  sheet->input.resize = sheet->s->resize;
+  sheet->input.scale = 1.0f;
+  sheet->input.height = (int32_t)shape[0];
+  sheet->input.width = (int32_t)shape[1];
+  if (sheet->s->height > 0) {
+    sheet->input.height = sheet->s->height;
+    sheet->input.width = sheet->s->width;
+  } else if (shape[0] == 0 || shape[1] == 0 || shape[0] > LARGEST_OWN ||
+             shape[1] > LARGEST_OWN) {
+    const int64_t own[3] = {0, 0, 0};
+    int code = preset_text(&text, "small", own, 2, NAME);
+    if (code != EXIT_OK)
+      return code;
+    const char *line = strstr(text, "input ");
+    if (line == NULL || sscanf(line, "input %d %d", &sheet->input.height,
+                               &sheet->input.width) != 2)
+      code = fail(NAME, "the preset small has no input line");
+    free(text);
+    return code;
+  }
+  return EXIT_OK;
+}
+
+/* By the images that train would train on. */
+static int choose(struct sheet *sheet) {
+  imgrec_dataset *val = NULL, *train = NULL, *rest = NULL;
+  static const int parts[] = {IMGREC_PART_VAL};
+  const struct settings *s = sheet->s;
+  int status =
+      open_first_part(&val, NULL, sheet->ctx, s->arguments[0], parts, 1);
+  if (status == IMGREC_ERR_NOT_FOUND)
+    status = imgrec_dataset_split(&train, &rest, sheet->data,
+                                  (float)s->val_split, s->seed);
+  if (train == NULL) /* there is a part for it, or no class has two images */
+    status = 0;
+  if (status >= 0)
+    status = choose_augmentation(&sheet->augment, sheet->ctx,
+                                 train ? train : sheet->data, &sheet->input,
+                                 s->augment);
+  imgrec_dataset_destroy(val);
+  imgrec_dataset_destroy(train);
+  imgrec_dataset_destroy(rest);
+  return status < 0 ? library_failed(sheet) : EXIT_OK;
+}
+
+/* ---- Canvas ------------------------------------------------------------- */
+
+static int make_canvas(struct sheet *sheet) {
+  const imgrec_preprocess *p = &sheet->input;
+  int longer = p->height > p->width ? p->height : p->width;
+  sheet->zoom = longer < LEAST_SIDE ? (LEAST_SIDE + longer - 1) / longer : 1;
+  const int64_t shape[3] = {
+      GAP + (int64_t)sheet->rows * (sheet->zoom * p->height + GAP),
+      2 * GAP + (int64_t)COLUMNS * (sheet->zoom * p->width + GAP), 3};
+  if (shape[0] > IMGREC_IMAGE_MAX_SIDE || shape[1] > IMGREC_IMAGE_MAX_SIDE)
+    return fail(NAME,
+                "--count: %d rows of %d x %d pixels are too many for a "
+                "sheet",
+                sheet->rows, (int)p->height, (int)p->width);
+  if (imgrec_tensor_create(&sheet->canvas, sheet->ctx, IMGREC_U8, 3, shape) < 0)
+    return library_failed(sheet);
+  memset(imgrec_tensor_data(sheet->canvas), 255,
+         imgrec_tensor_nbytes(sheet->canvas));
+  return EXIT_OK;
+}
+
+/* pixels: as the network's input has them, 0 to 255. */
+static void draw(const struct sheet *sheet, int row, int column,
+                 const float *pixels) {
+  const imgrec_preprocess *p = &sheet->input;
+  int c = p->channels, z = sheet->zoom;
+  int64_t stride = 3 * imgrec_tensor_dim(sheet->canvas, 1);
+  int64_t top = GAP + (int64_t)row * (z * p->height + GAP);
+  int64_t left = GAP + (int64_t)column * (z * p->width + GAP);
+  left += column > 0 ? GAP : 0;
+  unsigned char *dst = imgrec_tensor_data(sheet->canvas);
+  dst += top * stride + 3 * left;
+  for (int y = 0; y < z * p->height; y++)
+    for (int x = 0; x < z * p->width; x++)
+      for (int k = 0; k < 3; k++)
+        dst[y * stride + 3 * x + k] =
+            (unsigned char)(pixels[(y / z * p->width + x / z) * c +
+                                   (c == 1 ? 0 : k)] +
+                            0.5f);
+}
+
+/* ---- Images ------------------------------------------------------------- */
+
+/* The n-th of `rows`, spread over the data and so over its classes. */
+static int64_t place_of(const struct sheet *sheet, int n) {
+  int64_t size = imgrec_dataset_size(sheet->data);
+  return (2 * n + 1) * size / (2 * sheet->rows);
+}
+
+/* What the batch of a column is made of. */
+struct batch {
+  imgrec_tensor **images, *x, *targets, *labels;
+};
+
+/* Image i as the network's input in that epoch; a status of the library. */
+static int put(const struct sheet *sheet, struct batch *b, int i, int epoch,
+               const imgrec_augment *a) {
+  imgrec_tensor *bytes = NULL, *floats = NULL;
+  int status = imgrec_image_augment(&bytes, b->images[i], &sheet->input, a,
+                                    sheet->s->seed, (uint64_t)epoch,
+                                    (uint64_t)place_of(sheet, i));
+  if (status >= 0)
+    status = imgrec_image_preprocess(&floats, bytes, &sheet->input);
+  if (status >= 0) {
+    size_t n = imgrec_tensor_nbytes(floats);
+    memcpy((char *)imgrec_tensor_data(b->x) + (size_t)i * n,
+           imgrec_tensor_const_data(floats), n);
+  }
+  imgrec_tensor_destroy(bytes);
+  imgrec_tensor_destroy(floats);
+  return status;
+}
+
+static int draw_column(struct sheet *sheet, struct batch *b, int column) {
+  const imgrec_preprocess *p = &sheet->input;
+  size_t image = (size_t)p->height * (size_t)p->width * (size_t)p->channels;
+  imgrec_augment a = sheet->augment.options;
+  int status = column == 0 ? imgrec_augment_init(&a, sizeof a) : 0;
+  for (int i = 0; i < sheet->rows && status >= 0; i++)
+    status = put(sheet, b, i, column, &a);
+  if (status >= 0)
+    status = imgrec_augment_mix(b->x, b->targets, b->labels, &a, sheet->s->seed,
+                                (uint64_t)column, 0);
+  if (status < 0)
+    return library_failed(sheet);
+  const float *x = imgrec_tensor_const_data(b->x);
+  for (int i = 0; i < sheet->rows; i++)
+    draw(sheet, i, column, x + (size_t)i * image);
+  return EXIT_OK;
+}
+
+static int make_batch(struct sheet *sheet, struct batch *b) {
+  const imgrec_preprocess *p = &sheet->input;
+  int classes = imgrec_dataset_classes(sheet->data);
+  const int64_t shape[4] = {sheet->rows, p->height, p->width, p->channels};
+  const int64_t targets[2] = {sheet->rows, classes};
+  int status = imgrec_tensor_create(&b->x, sheet->ctx, IMGREC_F32, 4, shape);
+  if (status >= 0)
+    status =
+        imgrec_tensor_create(&b->targets, sheet->ctx, IMGREC_F32, 2, targets);
+  if (status >= 0)
+    status = imgrec_tensor_create(&b->labels, sheet->ctx, IMGREC_I32, 1, shape);
+  for (int i = 0; i < sheet->rows && status >= 0; i++) {
+    int64_t place = place_of(sheet, i);
+    ((int32_t *)imgrec_tensor_data(b->labels))[i] =
+        imgrec_dataset_class(sheet->data, place);
+    status = imgrec_dataset_image(&b->images[i], sheet->data, place);
+  }
+  return status < 0 ? library_failed(sheet) : EXIT_OK;
+}
+
+static int draw_images(struct sheet *sheet) {
+  struct batch b = {NULL, NULL, NULL, NULL};
+  b.images = calloc((size_t)sheet->rows, sizeof *b.images);
+  if (b.images == NULL)
+    return fail(NAME, "out of memory");
+  int code = make_batch(sheet, &b);
+  for (int column = 0; code == EXIT_OK && column < COLUMNS; column++)
+    code = draw_column(sheet, &b, column);
+  for (int i = 0; i < sheet->rows; i++)
+    imgrec_tensor_destroy(b.images[i]);
+  free(b.images);
+  imgrec_tensor_destroy(b.x);
+  imgrec_tensor_destroy(b.targets);
+  imgrec_tensor_destroy(b.labels);
+  return code;
+}
+
+/* ---- The command -------------------------------------------------------- */
+
+static int run(struct sheet *sheet) {
+  int code = check_augmentation(sheet->ctx, sheet->s->augment, NAME);
+  if (code == EXIT_OK)
+    code = open_data(sheet);
+  if (code == EXIT_OK)
+    code = set_input(sheet);
+  if (code == EXIT_OK)
+    code = choose(sheet);
+  if (code == EXIT_OK)
+    code = make_canvas(sheet);
+  if (code == EXIT_OK)
+    code = draw_images(sheet);
+  if (code == EXIT_OK)
+    code = write_png(sheet->s->output, sheet->canvas, NAME);
+  if (code != EXIT_OK)
+    return code;
+  print_augmentation(&sheet->augment);
+  printf("%s: %d images of %d x %d, each as it is and in %d epochs\n",
+         sheet->s->output, sheet->rows, (int)sheet->input.height,
+         (int)sheet->input.width, COLUMNS - 1);
+  return EXIT_OK;
+}
+
+int cmd_preview(const struct settings *s) {
+  struct sheet sheet = {.s = s};
+  int code = check_settings(s);
+  if (code == EXIT_OK)
+    code = open_context(&sheet.ctx, s, NAME);
+  if (code != EXIT_OK)
+    return code;
+  code = run(&sheet);
+  imgrec_tensor_destroy(sheet.canvas);
+  imgrec_dataset_destroy(sheet.data);
+  imgrec_context_destroy(sheet.ctx);
+  return code;
+}
