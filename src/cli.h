@@ -62,7 +62,7 @@ struct settings {
   double step_epochs, step_factor, final_factor;
   int64_t patience;
   const char *freeze;
-  int schedule; /* IMGREC_SCHEDULE_* */
+  int schedule; /* IMGREC_SCHEDULE_*; below 0: not given, as optimizer */
   int balance;  /* 0: not given, else IMGREC_BALANCE_* + 1 */
   int nesterov, decay_all;
   int json, text, help, train, layers, no_check;
@@ -178,6 +178,10 @@ int check_train_options(const struct settings *s, const char *command);
 void trainer_options(imgrec_trainer_options *o, const struct settings *s);
 void fit_options(imgrec_fit_options *o, const struct settings *s,
                  const struct class_sizes *sizes);
+/* Where neither optimizer nor learning rate nor schedule is given: those that
+ * suit the model.  Returns whether it chose. */
+int choose_recipe(struct settings *s, const imgrec_model *model);
+void print_recipe(const struct settings *s, int chosen);
 /* Those of --freeze. */
 int freeze_layers(imgrec_model *model, imgrec_context *ctx,
                   const struct settings *s, const char *command);

@@ -25,7 +25,7 @@ struct job {
   struct choice choice;
   char *architecture;
   char *found; /* what DATA is, before the split */
-  int val_is_split;
+  int val_is_split, recipe_chosen;
   double test_loss, test_accuracy;     /* NaN: not measured */
   imgrec_calibrate_result calibration; /* images 0: none */
   struct train_progress progress;
@@ -254,6 +254,7 @@ static int make_model(struct job *job) {
 
 static int make_trainer(struct job *job) {
   imgrec_trainer_options options;
+  job->recipe_chosen = choose_recipe(&job->own, job->model);
   trainer_options(&options, job->s);
   int code = freeze_layers(job->model, job->ctx, job->s, NAME);
   if (code != EXIT_OK)
@@ -314,6 +315,7 @@ static void print_start(const struct job *job) {
   printf(", input %lld x %lld x %lld, %lld parameters; %lld epochs\n",
          (long long)in[0], (long long)in[1], (long long)in[2],
          (long long)count_parameters(job->model), (long long)s->epochs);
+  print_recipe(s, job->recipe_chosen);
   print_augmentation(&job->augment);
   fflush(stdout);
 }

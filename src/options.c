@@ -122,21 +122,21 @@ static const struct option_spec specs[] = {
      1e9, CMD_SUGGEST, KIND_FLOAT, 0},
     {"lr", "X", "learning rate (0.001 for adam, 0.01 for sgd)", NULL,
      AT(learning_rate), 1e-30, 1000, CMD_TRAIN, KIND_FLOAT, 0},
-    {"optimizer", "NAME", "adam, adamw or sgd (adam)", "adam|sgd|adamw",
-     AT(optimizer), 0, 0, CMD_TRAIN, KIND_CHOICE, 0},
+    {"optimizer", "NAME", "adam, adamw or sgd", "adam|sgd|adamw", AT(optimizer),
+     0, 0, CMD_TRAIN, KIND_CHOICE, 0},
     {"nesterov", NULL, "Nesterov's momentum, for sgd", NULL, AT(nesterov), 0, 0,
      CMD_TRAIN, KIND_FLAG, 0},
     {"weight-decay", "X", "decay of weights (0.01 for adamw, else 0)", NULL,
      AT(weight_decay), 0, 10, CMD_TRAIN, KIND_FLOAT, 0},
     {"decay-all", NULL, "decay biases and batch norm too", NULL, AT(decay_all),
      0, 0, CMD_TRAIN, KIND_FLAG, 0},
-    {"label-smoothing", "X", "share of a label given to all classes (0)", NULL,
+    {"label-smoothing", "X", "share of a label given to all classes", NULL,
      AT(label_smoothing), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
     {"clip-norm", "X", "scale gradients down to this norm (0: never)", NULL,
      AT(clip_norm), 0, 1e30, CMD_TRAIN, KIND_FLOAT, 0},
     {"schedule", "NAME",
      "of the learning rate: constant, step, cosine or\n"
-     "one-cycle (constant)",
+     "one-cycle",
      "constant|step|cosine|one-cycle", AT(schedule), 0, 0, CMD_TRAIN,
      KIND_CHOICE, 0},
     {"warmup-epochs", "X",
@@ -461,7 +461,8 @@ static void set_defaults(struct settings *s) {
   s->count = 10;
   s->images = 512;
   s->weights = IMGREC_WEIGHTS_INT8;
-  s->weight_decay = s->warmup_epochs = -1;
+  s->weight_decay = s->warmup_epochs = s->label_smoothing = -1;
+  s->optimizer = s->schedule = -1;
 }
 
 int read_options(struct settings *s, const struct command *command, int argc,

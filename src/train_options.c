@@ -14,6 +14,61 @@
 /* What PyTorch has for AdamW, without which it would be Adam. */
 #define ADAMW_DECAY 0.01
 
+/* ---- Where nothing is asked for ------------------------------------------ */
+
+static int has_batch_norm(const imgrec_model *model) {
+  imgrec_layer_info info;
+  imgrec_layer_info_init(&info, sizeof info);
+  for (int i = 0; i < imgrec_model_layer_count(model); i++)
+    if (imgrec_model_layer(model, i, &info) >= 0 &&
+        strcmp(info.type, "batch_norm") == 0)
+      return 1;
+  return 0;
+}
+
+/* With batch norm a network bears a rate, and gains by decay, that would undo
+ * one without: on photos of five flowers `small` came to 81 % so, and with the
+ * plain Adam of the others to 76 %. */
+int choose_recipe(struct settings *s, const imgrec_model *model) {
+  int chosen = s->optimizer < 0 && s->schedule < 0 && s->learning_rate == 0;
+  if (chosen && has_batch_norm(model)) {
+    s->optimizer = IMGREC_OPTIMIZER_ADAMW;
+    s->learning_rate = s->init ? 0.001 : 0.003;
+    s->weight_decay = s->weight_decay >= 0 ? s->weight_decay : 0.05;
+    s->label_smoothing = s->label_smoothing >= 0 ? s->label_smoothing : 0.1;
+  }
+  if (chosen)
+    s->schedule = IMGREC_SCHEDULE_COSINE;
+  if (s->optimizer < 0)
+    s->optimizer = IMGREC_OPTIMIZER_ADAM;
+  if (s->schedule < 0)
+    s->schedule = IMGREC_SCHEDULE_CONSTANT;
+  if (s->label_smoothing < 0)
+    s->label_smoothing = 0;
+  return chosen;
+}
+
+void print_recipe(const struct settings *s, int chosen) {
+  static const char *const optimizers[] = {"adam", "sgd", "adamw"};
+  static const char *const schedules[] = {"constant", "step", "cosine",
+                                          "one-cycle"};
+  imgrec_trainer_options o;
+  trainer_options(&o, s);
+  printf("training: %s, learning rate ", optimizers[s->optimizer]);
+  if (o.learning_rate > 0)
+    printf("%g", (double)o.learning_rate);
+  else
+    printf("%g", s->optimizer == IMGREC_OPTIMIZER_SGD ? 0.01 : 0.001);
+  printf(" (%s), batches of %lld", schedules[s->schedule], (long long)s->batch);
+  if (o.weight_decay > 0)
+    printf(", weight decay %g", (double)o.weight_decay);
+  if (o.label_smoothing > 0)
+    printf(", label smoothing %g", (double)o.label_smoothing);
+  printf("%s\n", chosen ? " (chosen by the network)" : "");
+}
+
+/* ---- The library's options ----------------------------------------------- */
+
 void trainer_options(imgrec_trainer_options *o, const struct settings *s) {
   double decay = s->optimizer == IMGREC_OPTIMIZER_ADAMW ? ADAMW_DECAY : 0;
   imgrec_trainer_options_init(o, sizeof *o);

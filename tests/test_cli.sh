@@ -263,8 +263,10 @@ recipe() {
 
 test_train_recipes() {
   last_sum=
-  recipe adam
+  recipe chosen
   says '"balance":"none"'
+  says '"learning_rate":0.000'
+  recipe adam --optimizer adam
   says '"learning_rate":0.001'
   recipe adamw --optimizer adamw
   recipe decay --optimizer adamw --weight-decay 0.1
