@@ -250,27 +250,31 @@ void report_network(const struct report *r) {
 
 /* ---- The command -------------------------------------------------------- */
 
-void report_repeat(const struct report *r) {
-  size_t size = 0;
-  char *path = run_file(r, "config.txt");
-  unsigned char *text = path != NULL ? read_bytes(path, &size) : NULL;
-  section_begin(r->out, "repeat", "To repeat this",
-                text != NULL ? "All that the training run was told "
-                               "(config.txt). The same data, options and seed "
-                               "give the same model, bit for bit."
-                             : "The same data, options and seed give the same "
-                               "model, bit for bit. With --run, what the "
-                               "training run was told would stand here.");
-  fputs("<pre>", r->out);
-  if (text != NULL) {
-    for (char *line = (char *)text, *end; *line != '\0'; line = end) {
-      end = line + strcspn(line, "\n");
-      char *next = *end != '\0' ? end + 1 : end;
-      *end = '\0';
-      html_text(r->out, line);
-      fputc('\n', r->out);
-      end = next;
-    }
+/* The line "# imgrec ..." of a config.txt without its "# "; NULL: none. */
+static const char *command_of(const char *config) {
+  const char *at = strncmp(config, "# imgrec ", 9) == 0
+                       ? config
+                       : strstr(config, "\n# imgrec ");
+  return at != NULL ? strstr(at, "imgrec ") : NULL;
+}
+
+/* As html_text, but for lines. */
+static void html_lines(FILE *f, char *text) {
+  for (char *line = text, *next; *line != '\0'; line = next) {
+    char *end = line + strcspn(line, "\n");
+    next = *end != '\0' ? end + 1 : end;
+    *end = '\0';
+    html_text(f, line);
+    fputc('\n', f);
+  }
+}
+
+static void write_command(const struct report *r, const char *config) {
+  const char *command = config != NULL ? command_of(config) : NULL;
+  if (command != NULL) {
+    char *line = strndup(command, strcspn(command, "\n"));
+    html_text(r->out, line != NULL ? line : "");
+    free(line);
   } else {
     fputs("imgrec report ", r->out);
     html_text(r->out, r->model_path);
@@ -278,7 +282,25 @@ void report_repeat(const struct report *r) {
     html_text(r->out, r->s->arguments[r->s->argument_count - 1]);
     fputs(" -o report.html", r->out);
   }
+}
+
+void report_repeat(const struct report *r) {
+  size_t size = 0;
+  char *path = run_file(r, "config.txt");
+  char *text = path != NULL ? (char *)read_bytes(path, &size) : NULL;
+  section_begin(r->out, "repeat", "To repeat this",
+                "The same data, options and seed give the same model, bit for "
+                "bit.");
+  fputs("<pre>", r->out);
+  write_command(r, text);
   fputs("</pre>\n", r->out);
+  if (text != NULL) {
+    fputs("<details style=\"margin-top:14px\"><summary>All that the training "
+          "run was told (config.txt)</summary><pre style=\"margin-top:12px\">",
+          r->out);
+    html_lines(r->out, text);
+    fputs("</pre></details>\n", r->out);
+  }
   section_end(r->out);
   free(text);
   free(path);

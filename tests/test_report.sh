@@ -102,7 +102,8 @@ mkdir -p "$tmp/run"
 
 "$imgrec" train "$digits" --epochs 3 --seed 1 --json -o "$tmp/run/m.imgrec" \
   >"$tmp/run/log.jsonl" || exit 1
-printf 'data = %s\nseed = 1 <&>\n' "$digits" >"$tmp/run/config.txt"
+printf '# imgrec train d --seed 1\ndata = %s\nseed = 1 <&>\n' "$digits" \
+  >"$tmp/run/config.txt"
 "$imgrec" sample "$digits" -n 1 -o "$tmp/some" >/dev/null
 cp "$tmp"/some/*.png "$tmp/run/preview.png"
 page=$tmp/run/report.html
@@ -116,6 +117,7 @@ for id in curves confusion classes mistakes unsure heat calibration filters \
 done
 has 'Accuracy on the test part'
 has 'seed = 1 &lt;&amp;&gt;'
+has '<pre>imgrec train d --seed 1</pre>'
 has '<h3>Loss</h3>'
 has 'what speaks for'
 has "default-src 'none'"
