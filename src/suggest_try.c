@@ -10,6 +10,9 @@
 
 #define NAME "suggest"
 
+/* Of Adam's. */
+#define HIGHEST_RATE 0.002F
+
 enum { RUNS = 5, STEPS = 3, ALL_EPOCHS = 1000000 };
 
 static int library_failed(const struct suggest *s) {
@@ -220,6 +223,19 @@ static int watch(void *user, const imgrec_progress *p) {
   return now >= r->end || stop_signal() != 0;
 }
 
+/* Epochs that the time allows, of which a fifth is for reading and validating;
+ * with two or more the learning rate can rise and fall once. */
+static void plan_epochs(imgrec_fit_options *options, const struct suggest *s,
+                        const struct candidate *c, double seconds) {
+  double images = (double)imgrec_dataset_size(s->train);
+  double epochs = 0.8 * 1000 * seconds / (c->step_ms * images);
+  options->epochs = ALL_EPOCHS;
+  if (epochs >= 2 && epochs < ALL_EPOCHS) {
+    options->epochs = (int32_t)epochs;
+    options->schedule = IMGREC_SCHEDULE_ONE_CYCLE;
+  }
+}
+
 static int train_model(struct suggest *s, struct candidate *c,
                        imgrec_model *model, imgrec_trainer *trainer,
                        double seconds) {
@@ -230,7 +246,7 @@ static int train_model(struct suggest *s, struct candidate *c,
   imgrec_evaluation_init(&e, sizeof e);
   imgrec_fit_options_init(&options, sizeof options);
   options.seed = s->settings->seed;
-  options.epochs = ALL_EPOCHS;
+  plan_epochs(&options, s, c, seconds);
   options.progress = watch;
   options.progress_user = &r;
   int status = imgrec_fit(trainer, s->train, s->val, &options, NULL);
@@ -252,7 +268,7 @@ int train_candidate(struct suggest *s, struct candidate *c, double seconds) {
   int code = make_model(&model, s, c);
   if (code != EXIT_OK)
     return code;
-  code = make_trainer(&trainer, s, model, 0);
+  code = make_trainer(&trainer, s, model, HIGHEST_RATE);
   if (code == EXIT_OK)
     code = train_model(s, c, model, trainer, seconds);
   imgrec_trainer_destroy(trainer);
