@@ -35,8 +35,7 @@ struct option_spec {
 #define AT(field) offsetof(struct settings, field)
 #define RUNS      (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE)
 #define LOOKS     (CMD_INFO | CMD_BENCH)
-#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK | \
-                   CMD_PREVIEW)
+#define ALL       (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK | CMD_PREVIEW)
 
 #define PRESETS                                                                \
   "a built-in network: nano, small, base, large, tiny,\n"                      \
@@ -200,7 +199,8 @@ static const struct option_spec specs[] = {
     {"text", NULL, "print only the architecture text", NULL, AT(text), 0, 0,
      CMD_INFO, KIND_FLAG, 0},
     {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
-     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST | CMD_PREVIEW, KIND_SEED, 0},
+     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST | CMD_PREVIEW,
+     KIND_SEED, 0},
     {"threads", "N", "threads to compute with (one for each core)", NULL,
      AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST | CMD_CHECK,
      KIND_INTEGER, 0},

@@ -895,8 +895,8 @@ rm -rf "${tmp:?}"/*
 : >"$out"
 : >"$err"
 for suite in help man_page usage values train train_options train_recipes \
-  patience freeze uneven train_failures augment labels eval sample predict preview \
-  predict_failures show info quantize suggest suggest_file \
+  patience freeze uneven train_failures augment labels eval sample predict \
+  preview predict_failures show info quantize suggest suggest_file \
   quantize_halves quantize_failures bench bench_counts bench_layers \
   bench_chains bench_failures folders check signals output terminal; do
   "test_$suite"
