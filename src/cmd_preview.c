@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME        "preview"
-#define COLUMNS     8   /* the first one without augmentation */
-#define LEAST_SIDE  64  /* of a picture on the sheet */
-#define GAP         4   /* pixels between pictures */
-#define LARGEST_OWN 256 /* pixels a side, as for train */
+#define NAME       "preview"
+#define COLUMNS    8  /* the first one without augmentation */
+#define LEAST_SIDE 64 /* of a picture on the sheet */
+#define GAP        4  /* pixels between pictures */
 
 /* One sheet, and what it is made of. */
 struct sheet {
@@ -47,36 +46,38 @@ static int open_data(struct sheet *sheet) {
   return EXIT_OK;
 }
 
-/* H, W, C as train has them: --size, else the size that the images share, else
- * that of the preset for photos. */
+/* H, W of what the preset that train would choose takes. */
+static int preset_size(struct sheet *sheet, const int64_t shape[3]) {
+  char *text;
+  struct choice choice = choose_preset(shape, imgrec_dataset_size(sheet->data));
+  int code = preset_text(&text, choice.preset, shape, 2, NAME);
+  if (code != EXIT_OK)
+    return code;
+  const char *line = strstr(text, "input ");
+  if (line == NULL || sscanf(line, "input %d %d", &sheet->input.height,
+                             &sheet->input.width) != 2)
+    code = fail(NAME, "the preset %s has no input line", choice.preset);
+  free(text);
+  return code;
+}
+
+/* H, W, C as train has them. */
 static int set_input(struct sheet *sheet) {
   int64_t shape[3];
-  char *text;
   imgrec_preprocess_init(&sheet->input, sizeof sheet->input);
   imgrec_dataset_shape(sheet->data, shape);
-  sheet->input.channels = shape[2] == 1 ? 1 : 3;
+  choose_input(shape);
+  sheet->input.channels = (int32_t)shape[2];
   sheet->input.resize =
       sheet->s->resize >= 0 ? sheet->s->resize : IMGREC_RESIZE_CROP;
   sheet->input.scale = 1.0f;
+  if (sheet->s->height > 0) {
+    shape[0] = sheet->s->height;
+    shape[1] = sheet->s->width;
+  }
   sheet->input.height = (int32_t)shape[0];
   sheet->input.width = (int32_t)shape[1];
-  if (sheet->s->height > 0) {
-    sheet->input.height = sheet->s->height;
-    sheet->input.width = sheet->s->width;
-  } else if (shape[0] == 0 || shape[1] == 0 || shape[0] > LARGEST_OWN ||
-             shape[1] > LARGEST_OWN) {
-    const int64_t own[3] = {0, 0, 0};
-    int code = preset_text(&text, "small", own, 2, NAME);
-    if (code != EXIT_OK)
-      return code;
-    const char *line = strstr(text, "input ");
-    if (line == NULL || sscanf(line, "input %d %d", &sheet->input.height,
-                               &sheet->input.width) != 2)
-      code = fail(NAME, "the preset small has no input line");
-    free(text);
-    return code;
-  }
-  return EXIT_OK;
+  return shape[0] > 0 ? EXIT_OK : preset_size(sheet, shape);
 }
 
 /* By the images that train would train on. */
