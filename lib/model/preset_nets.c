@@ -264,5 +264,5 @@ void imgrec__preset_cifar_fast(struct preset_text *t, int side) {
                        "conv2d %d kernel=3 padding=same bias=false\n"
                        "batch_norm activation=relu\n",
                        channels[i], channels[i]);
-  imgrec__preset_put(t, "global_max_pool2d\n");
+  imgrec__preset_put(t, "global_avg_pool2d\n");
 }
