@@ -115,6 +115,9 @@ $(BUILD)/src/%.o: src/%.c
 # Its bursts are of fused multiply-adds.
 $(BUILD)/src/machine.o: COMMON += -ffp-contract=fast
 
+# stb shifts bits out of an int.
+$(BUILD)/src/picture.o: COMMON += -fwrapv
+
 # ---- Tests -------------------------------------------------------------------
 
 $(BUILD)/tests/test_%: tests/test_%.c $(STATIC)

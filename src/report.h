@@ -44,7 +44,6 @@ struct svg_chart {
   int line_count;
   int percent;   /* y is a share, shown times 100 */
   int from_zero; /* the scale begins at 0 whatever the values */
-  int logarithm; /* y above 0 on a logarithmic scale */
   double mark;   /* an x to be marked; NaN: none */
   const char *mark_label;
 };

@@ -29,7 +29,7 @@ static double best_epoch(const struct train_log *log) {
 struct plot {
   const char *title, *first, *second; /* second: NULL, a single line */
   size_t a, b;
-  int percent, logarithm, from_zero;
+  int percent, from_zero;
 };
 
 static void draw(const struct report *r, const struct plot *p) {
@@ -42,7 +42,6 @@ static void draw(const struct report *r, const struct plot *p) {
                             .lines = {{p->first, "a", a}, {p->second, "b", b}},
                             .line_count = p->second ? 2 : 1,
                             .percent = p->percent,
-                            .logarithm = p->logarithm,
                             .from_zero = p->from_zero,
                             .mark = best_epoch(&r->log),
                             .mark_label = "the best epoch, whose weights were "
@@ -59,31 +58,18 @@ static void draw(const struct report *r, const struct plot *p) {
   free(b);
 }
 
-/* A rate that falls by orders of magnitude is seen on a logarithmic scale. */
-static int falls_far(const struct train_log *log) {
-  double low = INFINITY, high = 0;
-  for (int i = 0; i < log->count; i++) {
-    double v = log->epochs[i].learning_rate;
-    if (!(v > 0))
-      continue;
-    low = v < low ? v : low;
-    high = v > high ? v : high;
-  }
-  return high > 30 * low;
-}
-
 void report_curves(const struct report *r) {
   if (r->log.count == 0)
     return;
 #define AT(field) offsetof(struct epoch, field)
   const struct plot plots[] = {
-      {"Loss", "training", "validation", AT(train_loss), AT(val_loss), 0, 0, 0},
+      {"Loss", "training", "validation", AT(train_loss), AT(val_loss), 0, 0},
       {"Accuracy", "training", "validation", AT(train_accuracy),
-       AT(val_accuracy), 1, 0, 0},
+       AT(val_accuracy), 1, 0},
       {"Learning rate", "rate", NULL, AT(learning_rate), AT(learning_rate), 0,
-       falls_far(&r->log), 1},
+       1},
       {"Images per second", "images/s", NULL, AT(images_per_second),
-       AT(images_per_second), 0, 0, 1}};
+       AT(images_per_second), 0, 1}};
 #undef AT
   section_begin(r->out, "curves", "How training went",
                 "One point an epoch. The dashed line is the epoch with the "

@@ -19,17 +19,11 @@ enum {
 struct scale {
   double low, high, step; /* step: between ticks */
   double at_low, at_high; /* in the picture */
-  int logarithm;
 };
 
 static double place(const struct scale *s, double v) {
-  double low = s->low, high = s->high;
-  if (s->logarithm) {
-    v = log10(v);
-    low = log10(low);
-    high = log10(high);
-  }
-  return s->at_low + (v - low) / (high - low) * (s->at_high - s->at_low);
+  double part = (v - s->low) / (s->high - s->low);
+  return s->at_low + part * (s->at_high - s->at_low);
 }
 
 /* 1, 2 or 5 times a power of ten, about a `parts`-th of `range`. */
@@ -39,10 +33,6 @@ static double nice_step(double range, int parts) {
   return power * (m < 1.5 ? 1 : m < 3.5 ? 2 : m < 7.5 ? 5 : 10);
 }
 
-static int usable(const struct svg_chart *c, double y) {
-  return isfinite(y) && (!c->logarithm || y > 0);
-}
-
 /* Whether there are any values, and between which. */
 static int find_range(const struct svg_chart *c, double *low, double *high) {
   *low = INFINITY;
@@ -50,7 +40,7 @@ static int find_range(const struct svg_chart *c, double *low, double *high) {
   for (int k = 0; k < c->line_count; k++)
     for (int i = 0; i < c->count; i++) {
       double y = c->lines[k].y[i];
-      if (!usable(c, y))
+      if (!isfinite(y))
         continue;
       *low = y < *low ? y : *low;
       *high = y > *high ? y : *high;
@@ -65,17 +55,13 @@ int svg_chart_has_values(const struct svg_chart *c) {
 
 static struct scale y_scale(const struct svg_chart *c, double low,
                             double high) {
-  struct scale s = {0, 0, 0, HEIGHT - BOTTOM, TOP, c->logarithm};
-  if (c->logarithm) {
-    s.low = pow(10, floor(log10(low)));
-    s.high = pow(10, ceil(log10(high)));
-    s.high = s.high > s.low ? s.high : s.low * 10;
-    return s;
-  }
+  struct scale s = {0, 0, 0, HEIGHT - BOTTOM, TOP};
   if (low > 0 && (c->from_zero || low < high * 0.8))
     low = 0;
-  if (high - low < 1e-9 * fabs(high) || high == low)
-    low = high > 0 ? 0 : high - 1;
+  if (high - low < 1e-9 * fabs(high) || high == low) {
+    low = high > 0 ? 0 : high;
+    high = high > 0 ? high : high + 1;
+  }
   s.step = nice_step(high - low, 4);
   s.low = floor(low / s.step + 1e-9) * s.step;
   s.high = ceil(high / s.step - 1e-9) * s.step;
@@ -85,7 +71,7 @@ static struct scale y_scale(const struct svg_chart *c, double low,
 }
 
 static struct scale x_scale(const struct svg_chart *c) {
-  struct scale s = {c->x[0], c->x[c->count - 1], 0, LEFT, WIDTH - RIGHT, 0};
+  struct scale s = {c->x[0], c->x[c->count - 1], 0, LEFT, WIDTH - RIGHT};
   if (s.high <= s.low) {
     s.low -= 0.5;
     s.high += 0.5;
@@ -116,12 +102,8 @@ static void y_tick(FILE *f, const struct svg_chart *c, const struct scale *s,
 }
 
 static void y_axis(FILE *f, const struct svg_chart *c, const struct scale *s) {
-  if (s->logarithm)
-    for (double v = s->low; v <= s->high * 1.001; v *= 10)
-      y_tick(f, c, s, v);
-  else
-    for (int i = 0; s->low + i * s->step <= s->high + s->step * 1e-6; i++)
-      y_tick(f, c, s, s->low + i * s->step);
+  for (int i = 0; s->low + i * s->step <= s->high + s->step * 1e-6; i++)
+    y_tick(f, c, s, s->low + i * s->step);
 }
 
 static void x_axis(FILE *f, const struct svg_chart *c, const struct scale *s) {
@@ -131,7 +113,7 @@ static void x_axis(FILE *f, const struct svg_chart *c, const struct scale *s) {
   for (double v = first; v <= s->high + 1e-9; v += s->step)
     fprintf(f, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
             place(s, v), HEIGHT - BOTTOM + 17, v);
-  fprintf(f, "<text x=\"%d\" y=\"%d\">", WIDTH - RIGHT + 10,
+  fprintf(f, "<text x=\"%d\" y=\"%d\">", WIDTH - RIGHT + 16,
           HEIGHT - BOTTOM + 17);
   html_text(f, c->x_name);
   fputs("</text>\n", f);
@@ -152,7 +134,7 @@ static void draw_mark(FILE *f, const struct svg_chart *c,
 
 static int last_value(const struct svg_chart *c, const double *y) {
   int i = c->count - 1;
-  while (i >= 0 && !usable(c, y[i]))
+  while (i >= 0 && !isfinite(y[i]))
     i--;
   return i;
 }
@@ -163,7 +145,7 @@ static void draw_line(FILE *f, const struct svg_chart *c,
   int pen = 0;
   fprintf(f, "<path class=\"line %s\" d=\"", line->style);
   for (int i = 0; i < c->count; i++) {
-    int here = usable(c, line->y[i]);
+    int here = isfinite(line->y[i]);
     if (here)
       fprintf(f, "%s%.1f %.1f", pen ? "L" : "M", place(x, c->x[i]),
               place(y, line->y[i]));
@@ -171,7 +153,7 @@ static void draw_line(FILE *f, const struct svg_chart *c,
   }
   fputs("\"/>\n", f);
   for (int i = 0; c->count <= 60 && i < c->count; i++) {
-    if (!usable(c, line->y[i]))
+    if (!isfinite(line->y[i]))
       continue;
     fprintf(f,
             "<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\">"
