@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* imgrec train: data and network from the options, fit, save, test. */
 #include "data_care.h"
+#include "run_folder.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME "train"
+#define NAME               "train"
+#define CHECKPOINT_MINUTES 5
 
 /* One run, and all that it holds. */
 struct job {
@@ -31,6 +33,9 @@ struct job {
   struct train_progress progress;
   struct class_sizes sizes; /* of the training set */
   imgrec_fit_result result;
+  struct run run;       /* of --run or --resume */
+  struct config config; /* of --resume */
+  char epochs[24];
 };
 
 /* The library's sentence about the last failure. */
@@ -66,8 +71,11 @@ static int check_output(const char *path) {
 static int check_settings(const struct settings *s) {
   if (s->argument_count != 1)
     return usage_error(NAME, "give one DATA, not %d", s->argument_count);
-  if (s->output == NULL)
-    return usage_error(NAME, "-o MODEL is missing: where to save the model");
+  if (s->output == NULL && s->run == NULL && s->resume == NULL)
+    return usage_error(NAME, "-o MODEL is missing: where to save the model; "
+                             "or --run DIR");
+  if (s->checkpoint_minutes >= 0 && s->run == NULL && s->resume == NULL)
+    return usage_error(NAME, "--checkpoint-minutes goes with --run DIR");
   if (s->preset != NULL && s->arch != NULL)
     return usage_error(NAME, "--preset and --arch exclude each other");
   if (s->arch != NULL && s->height > 0)
@@ -76,7 +84,11 @@ static int check_settings(const struct settings *s) {
   int code = s->preset ? check_preset(s->preset, NAME) : EXIT_OK;
   if (code == EXIT_OK)
     code = check_train_options(s, NAME);
-  return code != EXIT_OK ? code : check_output(s->output);
+  if (code == EXIT_OK && s->output != NULL)
+    code = check_output(s->output);
+  if (code == EXIT_OK && s->run != NULL)
+    code = run_check(s->run, NAME);
+  return code;
 }
 
 /* ---- Data --------------------------------------------------------------- */
@@ -185,8 +197,9 @@ static int check_classes(const struct job *job) {
   int want = imgrec_dataset_classes(job->train);
   if (have == want)
     return EXIT_OK;
-  return fail(NAME, "--arch: %s ends in %d classes, the data has %d",
-              job->s->arch, have, want);
+  return fail(NAME, "%s%s ends in %d classes, the data has %d",
+              job->run.resumed ? "" : "--arch: ",
+              job->run.resumed ? job->run.last_path : job->s->arch, have, want);
 }
 
 static int set_labels(struct job *job) {
@@ -236,11 +249,21 @@ static int create_model(struct job *job, const imgrec_model_options *options) {
   return code == EXIT_OK ? load_init(job->model, job->ctx, job->s, NAME) : code;
 }
 
+/* As a checkpoint has it, with labels and preprocessing. */
+static int reload_model(struct job *job, const imgrec_model_options *options) {
+  if (imgrec_model_load(&job->model, job->ctx, job->run.last_path, options) < 0)
+    return library_failed(job);
+  int code = check_classes(job);
+  return code == EXIT_OK ? set_labels(job) : code;
+}
+
 static int make_model(struct job *job) {
   imgrec_model_options options;
   imgrec_model_options_init(&options, sizeof options);
   options.seed = job->s->seed;
   options.max_batch = (int32_t)job->s->batch;
+  if (job->run.resumed)
+    return reload_model(job, &options);
   int code = adapt_init(&job->model, job->ctx, job->s,
                         imgrec_dataset_classes(job->train), &options, NAME);
   if (code == EXIT_OK && job->model == NULL)
@@ -305,7 +328,9 @@ static void print_start(const struct job *job) {
     printf("test: %lld images %s\n", (long long)size_of(job->test),
            s->test ? "of --test" : "of the test part");
   print_balance(s, &job->sizes, job->train);
-  if (job->preset != NULL)
+  if (job->run.resumed)
+    printf("network: that of the run");
+  else if (job->preset != NULL)
     printf("network: preset %s%s%s%s", job->preset,
            s->preset ? "" : " (chosen ", s->preset ? "" : job->choice.why,
            s->preset ? "" : ")");
@@ -321,11 +346,13 @@ static void print_start(const struct job *job) {
 }
 
 static const char *network_of(const struct job *job) {
+  if (job->run.resumed)
+    return job->run.last_path;
   return job->preset ? job->preset : job->s->arch ? job->s->arch : job->s->init;
 }
 
-static void print_start_json(const struct job *job) {
-  struct json_out j = {stdout, 0};
+static void print_start_json(const struct job *job, FILE *f) {
+  struct json_out j = {f, 0};
   int64_t in[3];
   imgrec_model_input_shape(job->model, in);
   json_open(&j, '{');
@@ -372,9 +399,9 @@ static void print_done(const struct job *job) {
   putchar('\n');
 }
 
-static void print_done_json(const struct job *job) {
+static void print_done_json(const struct job *job, FILE *f) {
   const struct train_progress *p = &job->progress;
-  struct json_out j = {stdout, 0};
+  struct json_out j = {f, 0};
   json_open(&j, '{');
   json_key(&j, "event"), json_string(&j, "done");
   json_key(&j, "epochs"), json_integer(&j, p->epochs_done);
@@ -389,25 +416,114 @@ static void print_done_json(const struct job *job) {
   json_key(&j, "images_per_second");
   json_float(&j, training_rate(&p->clock));
   json_key(&j, "seconds"), json_float(&j, seconds_now() - p->clock.started);
-  json_key(&j, "model"), json_string(&j, job->s->output);
+  json_key(&j, "model");
+  json_string(&j, job->s->output ? job->s->output : job->run.best_path);
   json_finish(&j);
+}
+
+/* ---- The folder of the run ---------------------------------------------- */
+
+static void print_resumed(const struct job *job) {
+  const imgrec_checkpoint *at = &job->run.at;
+  if (job->s->json)
+    return;
+  if (!job->run.resumed)
+    printf("%s has no checkpoint yet: from the start\n", job->run.folder);
+  else if (at->epoch_done)
+    printf("going on behind epoch %d of %d\n", at->epoch, at->epochs);
+  else
+    printf("going on in epoch %d of %d, behind %lld of %lld images\n",
+           at->epoch, at->epochs, (long long)at->images,
+           (long long)at->images_total);
+  fflush(stdout);
+}
+
+static void log_start(struct job *job) {
+  struct json_out j;
+  if (!job->run.resumed) {
+    print_start_json(job, job->run.log);
+    return;
+  }
+  j = run_event(&job->run, "resume");
+  json_key(&j, "epoch"), json_integer(&j, job->run.at.epoch);
+  json_key(&j, "images"), json_integer(&j, job->run.at.images);
+  run_event_end(&job->run, &j);
+}
+
+/* "interrupted", "diverged" */
+static void log_stop(struct job *job, const char *event) {
+  struct json_out j = run_event(&job->run, event);
+  json_key(&j, "epochs_done"), json_integer(&j, job->progress.epochs_done);
+  json_key(&j, "images"), json_integer(&j, job->progress.images);
+  run_event_end(&job->run, &j);
+}
+
+/* The images that the run was begun with, else nothing would be the same. */
+static int check_data(const struct job *job, const struct run_facts *facts) {
+  const struct config *c = &job->config;
+  const char *val = c->val_digest != NULL ? c->val_digest : "";
+  if (strcmp(c->train_digest, facts->train_digest) == 0 &&
+      strcmp(val, facts->val_digest) == 0)
+    return EXIT_OK;
+  return fail(NAME,
+              "%s is not as it was when the run was begun: images have been "
+              "added, removed or changed; begin a new one with --run",
+              job->data);
+}
+
+/* All that was left to us is decided: what is written makes the same again. */
+static int open_run(struct job *job) {
+  char train[65], val[65];
+  const struct settings *s = job->s;
+  if (s->run == NULL && s->resume == NULL)
+    return EXIT_OK;
+  snprintf(job->epochs, sizeof job->epochs, "%lld", (long long)s->epochs);
+  set_option(&job->own, CMD_TRAIN, "epochs", job->epochs);
+  if (s->augment == NULL || strcmp(s->augment, "auto") == 0)
+    replace_option(&job->own, CMD_TRAIN, "augment", job->augment.text);
+  if (config_digests(train, val, job->train, job->val) < 0)
+    return library_failed(job);
+  const struct run_facts facts = {job->data, train, val,
+                                  imgrec_model_architecture(job->model)};
+  job->run.config = config_text(s, &facts);
+  job->run.checkpoint_seconds =
+      60 *
+      (s->checkpoint_minutes < 0 ? CHECKPOINT_MINUTES : s->checkpoint_minutes);
+  if (job->run.config == NULL)
+    return fail(NAME, "out of memory");
+  int code =
+      s->resume ? check_data(job, &facts) : run_begin(&job->run, s->run, NAME);
+  if (code == EXIT_OK)
+    log_start(job);
+  return code;
 }
 
 /* ---- The run ------------------------------------------------------------ */
 
-static int save(struct job *job) {
+static int save_as(struct job *job, const char *path) {
   const struct train_progress *p = &job->progress;
-  if (imgrec_model_save(job->model, job->s->output) < 0)
+  if (imgrec_model_save(job->model, path) < 0)
     return library_failed(job);
   if (job->s->json)
     return EXIT_OK;
   /* without validation, interrupted, the weights are those of the moment */
   if (p->best_epoch > 0 && (job->val != NULL || stop_signal() == 0))
-    printf("saved %s with the weights of epoch %d\n", job->s->output,
-           p->best_epoch);
+    printf("saved %s with the weights of epoch %d\n", path, p->best_epoch);
   else
-    printf("saved %s with the weights so far\n", job->s->output);
+    printf("saved %s with the weights so far\n", path);
   return EXIT_OK;
+}
+
+/* Interrupted, the folder of a run has its best weights already, or none. */
+static int save(struct job *job) {
+  int code = EXIT_OK;
+  if (job->s->output != NULL)
+    code = save_as(job, job->s->output);
+  if (job->run.folder == NULL || stop_signal() != 0)
+    return code;
+  run_mend(&job->run);
+  int second = save_as(job, job->run.best_path);
+  return code == EXIT_OK ? second : code;
 }
 
 static int test(struct job *job) {
@@ -422,17 +538,42 @@ static int test(struct job *job) {
 
 static void report(const struct job *job) {
   if (job->s->json)
-    print_done_json(job);
+    print_done_json(job, stdout);
   else
     print_done(job);
 }
 
 /* A signal came: what there is was saved; the exit code is the shell's. */
-static int interrupted(const struct job *job, int signal_number) {
-  fail(NAME, "interrupted after %d of %lld epochs; %s has been saved",
-       job->progress.epochs_done, (long long)job->s->epochs, job->s->output);
+static int interrupted(struct job *job, int signal_number) {
+  const struct train_progress *p = &job->progress;
+  if (job->run.folder != NULL) {
+    log_stop(job, "interrupted");
+    fail(NAME,
+         "interrupted after %d of %lld epochs%s; this goes on:\n"
+         "imgrec train --resume %s",
+         p->epochs_done, (long long)job->s->epochs,
+         job->result.checkpoint_status < 0
+             ? ", and the checkpoint could not be written"
+             : "",
+         job->run.folder);
+  } else {
+    fail(NAME, "interrupted after %d of %lld epochs; %s has been saved",
+         p->epochs_done, (long long)job->s->epochs, job->s->output);
+  }
   report(job);
   return 128 + signal_number;
+}
+
+/* The page, and the line that ends the log: only then the run is done. */
+static int finish_run(struct job *job) {
+  const struct run_data data = {job->train, job->val, job->test};
+  if (job->run.folder == NULL)
+    return EXIT_OK;
+  run_mend(&job->run);
+  int code =
+      write_run_report(job->s, job->ctx, job->model, job->run.folder, &data);
+  print_done_json(job, job->run.log);
+  return code;
 }
 
 /* One that is to end now should not wait for another look at the images. */
@@ -449,6 +590,8 @@ static int calibrate(struct job *job) {
 static int finish(struct job *job, int fit_status) {
   if (fit_status == IMGREC_ERR_DIVERGED) {
     library_failed(job);
+    if (job->run.folder != NULL)
+      log_stop(job, "diverged");
     if (job->progress.epochs_done > 0 && save(job) == EXIT_OK)
       fail(NAME, "the best weights before that have been saved; a lower --lr "
                  "may help");
@@ -465,6 +608,8 @@ static int finish(struct job *job, int fit_status) {
   if (code == EXIT_OK && job->test != NULL)
     code = test(job);
   if (code == EXIT_OK)
+    code = finish_run(job);
+  if (code == EXIT_OK)
     report(job);
   return code;
 }
@@ -479,8 +624,12 @@ static int fit(struct job *job) {
   options.augment = &job->augment.options;
   options.progress = progress_step;
   options.progress_user = &job->progress;
+  options.checkpoint = job->run.last_path;
+  options.best = job->run.best_path;
+  options.resume = job->run.resumed ? job->run.last_path : NULL;
   catch_stop_signals();
-  progress_begin(&job->progress, job->s->json);
+  progress_begin(&job->progress, job->s->json,
+                 job->run.folder != NULL ? &job->run : NULL);
   int status =
       imgrec_fit(job->trainer, job->train, job->val, &options, &job->result);
   progress_end(&job->progress);
@@ -489,6 +638,8 @@ static int fit(struct job *job) {
 
 static int run(struct job *job) {
   int code = open_context(&job->ctx, job->s, NAME);
+  if (code == EXIT_OK && job->s->resume != NULL)
+    code = run_reopen(&job->run, job->s->resume, job->ctx, NAME);
   if (code == EXIT_OK)
     code = check_augmentation(job->ctx, job->s->augment, NAME);
   if (code == EXIT_OK)
@@ -503,27 +654,57 @@ static int run(struct job *job) {
     code = make_trainer(job);
   if (code == EXIT_OK)
     code = choose_augment(job);
+  if (code == EXIT_OK)
+    code = open_run(job);
   if (code != EXIT_OK)
     return code;
   if (job->s->json)
-    print_start_json(job);
+    print_start_json(job, stdout);
   else
     print_start(job);
+  if (job->s->resume != NULL)
+    print_resumed(job);
   return fit(job);
+}
+
+static int say_finished(const struct settings *s) {
+  struct json_out j = {stdout, 0};
+  if (!s->json) {
+    printf("%s is finished: %s/best.safetensors is its model\n", s->resume,
+           s->resume);
+    return EXIT_OK;
+  }
+  json_open(&j, '{');
+  json_key(&j, "event"), json_string(&j, "finished");
+  json_key(&j, "run"), json_string(&j, s->resume);
+  json_finish(&j);
+  return EXIT_OK;
+}
+
+/* With --resume, the options of the run first. */
+static int take_up(struct job *job) {
+  struct settings *s = &job->own;
+  int code = s->resume && s->run
+                 ? usage_error(NAME, "--run and --resume exclude each other")
+                 : EXIT_OK;
+  if (code == EXIT_OK && s->resume != NULL)
+    code = config_read(&job->config, s, s->resume, NAME);
+  if (code == EXIT_OK)
+    code = check_settings(s);
+  if (code != EXIT_OK)
+    return code;
+  job->data = s->arguments[0];
+  return s->resume && run_is_done(s->resume) ? say_finished(s) : run(job);
 }
 
 int cmd_train(const struct settings *s) {
   struct job job;
-  int code = check_settings(s);
-  if (code != EXIT_OK)
-    return code;
   memset(&job, 0, sizeof job);
   job.own = *s;
   job.s = &job.own;
-  job.data = s->arguments[0];
   job.test_loss = job.test_accuracy = NAN;
   release_stop_signals(); /* a script's background job ignores SIGINT */
-  code = run(&job);
+  int code = take_up(&job);
   imgrec_trainer_destroy(job.trainer);
   imgrec_model_destroy(job.model);
   imgrec_dataset_destroy(job.train);
@@ -533,5 +714,7 @@ int cmd_train(const struct settings *s) {
   free_names(&job.labels);
   free(job.architecture);
   free(job.found);
+  run_free(&job.run);
+  free(job.config.text);
   return code;
 }
