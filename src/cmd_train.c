@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* imgrec train: data and network from the options, fit, save, test. */
+#include "train_job.h"
+
 #include "data_care.h"
-#include "run_folder.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,37 +12,6 @@
 
 #define NAME               "train"
 #define CHECKPOINT_MINUTES 5
-
-/* One run, and all that it holds. */
-struct job {
-  const struct settings *s;
-  struct settings own; /* where *s is: with what was left to us filled in */
-  const char *data;
-  imgrec_context *ctx;
-  imgrec_dataset *train, *val, *test;
-  imgrec_model *model;
-  imgrec_trainer *trainer;
-  struct name_list labels;
-  struct augmentation augment;
-  const char *preset; /* NULL with --arch, and with the network of --init */
-  struct choice choice;
-  char *architecture;
-  char *found; /* what DATA is, before the split */
-  int val_is_split, recipe_chosen;
-  double test_loss, test_accuracy;     /* NaN: not measured */
-  imgrec_calibrate_result calibration; /* images 0: none */
-  struct train_progress progress;
-  struct class_sizes sizes; /* of the training set */
-  imgrec_fit_result result;
-  struct run run;       /* of --run or --resume */
-  struct config config; /* of --resume */
-  char epochs[24];
-};
-
-/* The library's sentence about the last failure. */
-static int library_failed(const struct job *job) {
-  return fail(NAME, "%s", imgrec_last_error(job->ctx));
-}
 
 /* ---- Before anything is read -------------------------------------------- */
 
@@ -98,7 +68,7 @@ static int open_train(struct job *job) {
   int status =
       open_first_part(&job->train, NULL, job->ctx, job->data, parts, 2);
   if (status < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   warn_skipped(job->train, NAME);
   job->found = strdup(imgrec_dataset_description(job->train));
   return job->found ? EXIT_OK : fail(NAME, "out of memory");
@@ -113,7 +83,7 @@ static int open_other(struct job *job, imgrec_dataset **out, const char *given,
   if (status == IMGREC_ERR_NOT_FOUND && given == NULL)
     return EXIT_OK;
   if (status < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   warn_skipped(*out, NAME);
   return EXIT_OK;
 }
@@ -122,7 +92,7 @@ static int split_off_validation(struct job *job) {
   imgrec_dataset *first, *second;
   if (imgrec_dataset_split(&first, &second, job->train,
                            (float)job->s->val_split, job->s->seed) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   imgrec_dataset_destroy(job->train);
   job->train = first;
   job->val = second;
@@ -219,7 +189,7 @@ static int set_labels(struct job *job) {
     status = imgrec_model_set_labels(job->model, count,
                                      (const char *const *)job->labels.names);
   free(labels);
-  return status < 0 ? library_failed(job) : EXIT_OK;
+  return status < 0 ? train_library_failed(job) : EXIT_OK;
 }
 
 static int set_preprocess(struct job *job) {
@@ -235,7 +205,7 @@ static int set_preprocess(struct job *job) {
     p.resize = job->s->resize;
   if (status >= 0)
     status = imgrec_model_set_preprocess(job->model, &p);
-  return status < 0 ? library_failed(job) : EXIT_OK;
+  return status < 0 ? train_library_failed(job) : EXIT_OK;
 }
 
 static int create_model(struct job *job, const imgrec_model_options *options) {
@@ -244,7 +214,7 @@ static int create_model(struct job *job, const imgrec_model_options *options) {
     return code;
   if (imgrec_model_create(&job->model, job->ctx, job->architecture, options) <
       0)
-    return library_failed(job);
+    return train_library_failed(job);
   code = check_classes(job);
   return code == EXIT_OK ? load_init(job->model, job->ctx, job->s, NAME) : code;
 }
@@ -252,7 +222,7 @@ static int create_model(struct job *job, const imgrec_model_options *options) {
 /* As a checkpoint has it, with labels and preprocessing. */
 static int reload_model(struct job *job, const imgrec_model_options *options) {
   if (imgrec_model_load(&job->model, job->ctx, job->run.last_path, options) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   int code = check_classes(job);
   return code == EXIT_OK ? set_labels(job) : code;
 }
@@ -283,7 +253,7 @@ static int make_trainer(struct job *job) {
   if (code != EXIT_OK)
     return code;
   if (imgrec_trainer_create(&job->trainer, job->model, &options) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   return EXIT_OK;
 }
 
@@ -295,207 +265,7 @@ static int choose_augment(struct job *job) {
   if (status >= 0)
     status = choose_augmentation(&job->augment, job->ctx, job->train, &p,
                                  job->s->augment);
-  return status < 0 ? library_failed(job) : EXIT_OK;
-}
-
-/* ---- What is said ------------------------------------------------------- */
-
-static int64_t size_of(const imgrec_dataset *data) {
-  return data != NULL ? imgrec_dataset_size(data) : 0;
-}
-
-static int64_t count_parameters(const imgrec_model *model) {
-  int64_t sum = 0;
-  for (int i = 0; i < imgrec_model_layer_count(model); i++) {
-    imgrec_layer_info info;
-    imgrec_layer_info_init(&info, sizeof info);
-    if (imgrec_model_layer(model, i, &info) >= 0)
-      sum += info.parameters;
-  }
-  return sum;
-}
-
-static void print_start(const struct job *job) {
-  const struct settings *s = job->s;
-  char line[4 * NAME_SIZE];
-  int64_t in[3];
-  imgrec_model_input_shape(job->model, in);
-  if (job->val != NULL)
-    printf("validation: %lld images %s\n", (long long)size_of(job->val),
-           job->val_is_split ? "split off the training images"
-                             : (s->val ? "of --val" : "of the val part"));
-  if (job->test != NULL)
-    printf("test: %lld images %s\n", (long long)size_of(job->test),
-           s->test ? "of --test" : "of the test part");
-  print_balance(s, &job->sizes, job->train);
-  if (job->run.resumed)
-    printf("network: that of the run");
-  else if (job->preset != NULL)
-    printf("network: preset %s%s%s%s", job->preset,
-           s->preset ? "" : " (chosen ", s->preset ? "" : job->choice.why,
-           s->preset ? "" : ")");
-  else
-    printf("network: %s%s", s->arch ? "" : "that of ",
-           printable(line, sizeof line, s->arch ? s->arch : s->init));
-  printf(", input %lld x %lld x %lld, %lld parameters; %lld epochs\n",
-         (long long)in[0], (long long)in[1], (long long)in[2],
-         (long long)count_parameters(job->model), (long long)s->epochs);
-  print_recipe(s, job->recipe_chosen);
-  print_augmentation(&job->augment);
-  fflush(stdout);
-}
-
-static const char *network_of(const struct job *job) {
-  if (job->run.resumed)
-    return job->run.last_path;
-  return job->preset ? job->preset : job->s->arch ? job->s->arch : job->s->init;
-}
-
-static void print_start_json(const struct job *job, FILE *f) {
-  struct json_out j = {f, 0};
-  int64_t in[3];
-  imgrec_model_input_shape(job->model, in);
-  json_open(&j, '{');
-  json_key(&j, "event"), json_string(&j, "start");
-  json_key(&j, "data"), json_string(&j, job->found);
-  json_key(&j, "train_images"), json_integer(&j, size_of(job->train));
-  json_key(&j, "val_images"), json_integer(&j, size_of(job->val));
-  json_key(&j, "test_images"), json_integer(&j, size_of(job->test));
-  json_key(&j, "network");
-  json_string(&j, network_of(job));
-  json_key(&j, "input"), json_open(&j, '[');
-  for (int i = 0; i < 3; i++)
-    json_integer(&j, in[i]);
-  json_close(&j, ']');
-  json_key(&j, "parameters"), json_integer(&j, count_parameters(job->model));
-  json_key(&j, "smallest_class"), json_integer(&j, job->sizes.least);
-  json_key(&j, "largest_class"), json_integer(&j, job->sizes.most);
-  json_key(&j, "balance");
-  json_string(&j, balance_name(choose_balance(job->s, &job->sizes)));
-  json_key(&j, "epochs"), json_integer(&j, job->s->epochs);
-  json_key(&j, "augment"), json_string(&j, job->augment.text);
-  json_key(&j, "augment_reason");
-  json_string(&j, job->augment.reason[0] ? job->augment.reason : NULL);
-  json_finish(&j);
-}
-
-static double training_rate(const struct run_clock *c) {
-  return c->train_seconds > 0 ? (double)c->train_images / c->train_seconds
-                              : NAN;
-}
-
-static void print_done(const struct job *job) {
-  const struct train_progress *p = &job->progress;
-  if (job->result.stopped_early)
-    printf("stopped early: no better epoch than %d in %lld\n", p->best_epoch,
-           (long long)job->s->patience);
-  if (job->test != NULL && !isnan(job->test_accuracy))
-    printf("test: loss %.4f, accuracy %.2f %%\n", job->test_loss,
-           100 * job->test_accuracy);
-  printf("%d epoch%s in %.1f s", p->epochs_done, p->epochs_done == 1 ? "" : "s",
-         seconds_now() - p->clock.started);
-  if (isfinite(training_rate(&p->clock)))
-    printf(", %.0f training images/s", training_rate(&p->clock));
-  putchar('\n');
-}
-
-static void print_done_json(const struct job *job, FILE *f) {
-  const struct train_progress *p = &job->progress;
-  struct json_out j = {f, 0};
-  json_open(&j, '{');
-  json_key(&j, "event"), json_string(&j, "done");
-  json_key(&j, "epochs"), json_integer(&j, p->epochs_done);
-  json_key(&j, "best_epoch"), json_integer(&j, p->best_epoch);
-  json_key(&j, "stopped_early"), json_integer(&j, job->result.stopped_early);
-  json_key(&j, "train_loss"), json_float(&j, p->train_loss);
-  json_key(&j, "val_loss"), json_float(&j, p->val_loss);
-  json_key(&j, "val_accuracy"), json_float(&j, p->val_accuracy);
-  json_key(&j, "test_accuracy"), json_float(&j, job->test_accuracy);
-  if (job->calibration.images > 0)
-    json_calibration(&j, job->model, &job->calibration);
-  json_key(&j, "images_per_second");
-  json_float(&j, training_rate(&p->clock));
-  json_key(&j, "seconds"), json_float(&j, seconds_now() - p->clock.started);
-  json_key(&j, "model");
-  json_string(&j, job->s->output ? job->s->output : job->run.best_path);
-  json_finish(&j);
-}
-
-/* ---- The folder of the run ---------------------------------------------- */
-
-static void print_resumed(const struct job *job) {
-  const imgrec_checkpoint *at = &job->run.at;
-  if (job->s->json)
-    return;
-  if (!job->run.resumed)
-    printf("%s has no checkpoint yet: from the start\n", job->run.folder);
-  else if (at->epoch_done)
-    printf("going on behind epoch %d of %d\n", at->epoch, at->epochs);
-  else
-    printf("going on in epoch %d of %d, behind %lld of %lld images\n",
-           at->epoch, at->epochs, (long long)at->images,
-           (long long)at->images_total);
-  fflush(stdout);
-}
-
-static void log_start(struct job *job) {
-  struct json_out j;
-  if (!job->run.resumed) {
-    print_start_json(job, job->run.log);
-    return;
-  }
-  j = run_event(&job->run, "resume");
-  json_key(&j, "epoch"), json_integer(&j, job->run.at.epoch);
-  json_key(&j, "images"), json_integer(&j, job->run.at.images);
-  run_event_end(&job->run, &j);
-}
-
-/* "interrupted", "diverged" */
-static void log_stop(struct job *job, const char *event) {
-  struct json_out j = run_event(&job->run, event);
-  json_key(&j, "epochs_done"), json_integer(&j, job->progress.epochs_done);
-  json_key(&j, "images"), json_integer(&j, job->progress.images);
-  run_event_end(&job->run, &j);
-}
-
-/* The images that the run was begun with, else nothing would be the same. */
-static int check_data(const struct job *job, const struct run_facts *facts) {
-  const struct config *c = &job->config;
-  const char *val = c->val_digest != NULL ? c->val_digest : "";
-  if (strcmp(c->train_digest, facts->train_digest) == 0 &&
-      strcmp(val, facts->val_digest) == 0)
-    return EXIT_OK;
-  return fail(NAME,
-              "%s is not as it was when the run was begun: images have been "
-              "added, removed or changed; begin a new one with --run",
-              job->data);
-}
-
-/* All that was left to us is decided: what is written makes the same again. */
-static int open_run(struct job *job) {
-  char train[65], val[65];
-  const struct settings *s = job->s;
-  if (s->run == NULL && s->resume == NULL)
-    return EXIT_OK;
-  snprintf(job->epochs, sizeof job->epochs, "%lld", (long long)s->epochs);
-  set_option(&job->own, CMD_TRAIN, "epochs", job->epochs);
-  if (s->augment == NULL || strcmp(s->augment, "auto") == 0)
-    replace_option(&job->own, CMD_TRAIN, "augment", job->augment.text);
-  if (config_digests(train, val, job->train, job->val) < 0)
-    return library_failed(job);
-  const struct run_facts facts = {job->data, train, val,
-                                  imgrec_model_architecture(job->model)};
-  job->run.config = config_text(s, &facts);
-  job->run.checkpoint_seconds =
-      60 *
-      (s->checkpoint_minutes < 0 ? CHECKPOINT_MINUTES : s->checkpoint_minutes);
-  if (job->run.config == NULL)
-    return fail(NAME, "out of memory");
-  int code =
-      s->resume ? check_data(job, &facts) : run_begin(&job->run, s->run, NAME);
-  if (code == EXIT_OK)
-    log_start(job);
-  return code;
+  return status < 0 ? train_library_failed(job) : EXIT_OK;
 }
 
 /* ---- The run ------------------------------------------------------------ */
@@ -503,7 +273,7 @@ static int open_run(struct job *job) {
 static int save_as(struct job *job, const char *path) {
   const struct train_progress *p = &job->progress;
   if (imgrec_model_save(job->model, path) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   if (job->s->json)
     return EXIT_OK;
   /* without validation, interrupted, the weights are those of the moment */
@@ -530,7 +300,7 @@ static int test(struct job *job) {
   imgrec_evaluation e;
   imgrec_evaluation_init(&e, sizeof e);
   if (imgrec_evaluate(job->model, job->test, &e) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   job->test_loss = e.loss;
   job->test_accuracy = e.top1;
   return EXIT_OK;
@@ -538,16 +308,16 @@ static int test(struct job *job) {
 
 static void report(const struct job *job) {
   if (job->s->json)
-    print_done_json(job, stdout);
+    train_print_done_json(job, stdout);
   else
-    print_done(job);
+    train_print_done(job);
 }
 
 /* A signal came: what there is was saved; the exit code is the shell's. */
 static int interrupted(struct job *job, int signal_number) {
   const struct train_progress *p = &job->progress;
   if (job->run.folder != NULL) {
-    log_stop(job, "interrupted");
+    train_log_stop(job, "interrupted");
     fail(NAME,
          "interrupted after %d of %lld epochs%s; this goes on:\n"
          "imgrec train --resume %s",
@@ -572,7 +342,7 @@ static int finish_run(struct job *job) {
   run_mend(&job->run);
   int code =
       write_run_report(job->s, job->ctx, job->model, job->run.folder, &data);
-  print_done_json(job, job->run.log);
+  train_print_done_json(job, job->run.log);
   return code;
 }
 
@@ -581,7 +351,7 @@ static int calibrate(struct job *job) {
   if (job->val == NULL || stop_signal() != 0)
     return EXIT_OK;
   if (calibrate_model(job->model, job->val, job->s, &job->calibration) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   if (!job->s->json)
     print_calibration(job->model, &job->calibration);
   return EXIT_OK;
@@ -589,16 +359,16 @@ static int calibrate(struct job *job) {
 
 static int finish(struct job *job, int fit_status) {
   if (fit_status == IMGREC_ERR_DIVERGED) {
-    library_failed(job);
+    train_library_failed(job);
     if (job->run.folder != NULL)
-      log_stop(job, "diverged");
+      train_log_stop(job, "diverged");
     if (job->progress.epochs_done > 0 && save(job) == EXIT_OK)
       fail(NAME, "the best weights before that have been saved; a lower --lr "
                  "may help");
     return EXIT_FAILED;
   }
   if (fit_status < 0 && fit_status != IMGREC_ERR_CANCELLED)
-    return library_failed(job);
+    return train_library_failed(job);
   int calibrated = calibrate(job), code = save(job), number = stop_signal();
   if (code == EXIT_OK)
     code = calibrated;
@@ -655,15 +425,15 @@ static int run(struct job *job) {
   if (code == EXIT_OK)
     code = choose_augment(job);
   if (code == EXIT_OK)
-    code = open_run(job);
+    code = train_open_run(job);
   if (code != EXIT_OK)
     return code;
   if (job->s->json)
-    print_start_json(job, stdout);
+    train_print_start_json(job, stdout);
   else
-    print_start(job);
+    train_print_start(job);
   if (job->s->resume != NULL)
-    print_resumed(job);
+    train_print_resumed(job);
   return fit(job);
 }
 

@@ -73,7 +73,7 @@ static void put_argument(void *user, const char *name, const char *value,
                          int is_path) {
   FILE *f = user;
   (void)is_path;
-  if (strcmp(name, "resume") == 0)
+  if (strcmp(name, "run") == 0 || strcmp(name, "resume") == 0)
     return;
   fprintf(f, " --%s", name);
   if (value[0] == '\0')
