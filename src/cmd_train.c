@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME               "train"
-#define CHECKPOINT_MINUTES 5
+#define NAME TRAIN_NAME
 
 /* ---- Before anything is read -------------------------------------------- */
 

@@ -89,9 +89,8 @@ static void put_all(FILE *f, const struct settings *s,
         f);
   put_word(f, facts->data);
   each_given_option(s, put_argument, f);
-  fprintf(f,
-          "\n\nversion = %s\narithmetic = %d\ndata = ", imgrec_version_string(),
-          imgrec_arithmetic_version());
+  fprintf(f, " --run ANOTHER\n\nversion = %s\narithmetic = %d\ndata = ",
+          imgrec_version_string(), imgrec_arithmetic_version());
   put_path(f, facts->data);
   fprintf(f, "training-images = %s\n", facts->train_digest);
   if (facts->val_digest[0] != '\0')

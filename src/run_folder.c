@@ -108,10 +108,10 @@ static void remove_leftovers(const char *folder) {
 }
 
 /* Whether a line of the log stays: a whole one, of an epoch that need not be
- * done again. */
+ * done again; none where all begins anew. */
 static int line_stays(const char *line, int epochs_done) {
   int epoch = 0;
-  if (strchr(line, '\n') == NULL)
+  if (strchr(line, '\n') == NULL || epochs_done < 0)
     return 0;
   if (sscanf(line, "{\"event\":\"epoch\",\"epoch\":%d", &epoch) != 1)
     return 1;
@@ -174,7 +174,7 @@ int run_reopen(struct run *run, const char *folder, imgrec_context *ctx,
     return code;
   int done = run->at.epoch - !run->at.epoch_done;
   remove_leftovers(folder);
-  if (!trim_log(run, run->resumed ? done : 0))
+  if (!trim_log(run, run->resumed ? done : -1))
     return fail(command, "cannot write %s: %s", run->log_path, strerror(errno));
   fclose(run->log); /* the one that was trimmed is another file */
   return open_log(run, command);

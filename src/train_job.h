@@ -30,7 +30,8 @@ struct job {
   imgrec_fit_result result;
   struct run run;       /* of --run or --resume */
   struct config config; /* of --resume */
-  char epochs[24];
+  char chosen[12][32];  /* values of options that were left to us */
+  size_t chosen_count;
 };
 
 /* ---- train_text.c: what is said ----------------------------------------- */

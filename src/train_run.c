@@ -2,6 +2,7 @@
 /* imgrec train --run and --resume: the folder beside the training. */
 #include "train_job.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define CHECKPOINT_MINUTES 5
@@ -53,16 +54,59 @@ static int check_data(const struct job *job, const struct run_facts *facts) {
               job->data);
 }
 
+/* As if it had been asked for, unless it was. */
+static void remember(struct job *job, const char *name, const char *value) {
+  size_t n = sizeof job->chosen / sizeof job->chosen[0];
+  if (job->chosen_count < n)
+    snprintf(job->chosen[job->chosen_count], sizeof job->chosen[0], "%s",
+             value);
+  if (job->chosen_count < n)
+    set_option(&job->own, CMD_TRAIN, name, job->chosen[job->chosen_count++]);
+}
+
+static void remember_integer(struct job *job, const char *name,
+                             unsigned long long value) {
+  char text[32];
+  snprintf(text, sizeof text, "%llu", value);
+  remember(job, name, text);
+}
+
+static void remember_float(struct job *job, const char *name, double value) {
+  char text[32];
+  snprintf(text, sizeof text, "%.15g", value);
+  if (strtod(text, NULL) != value)
+    snprintf(text, sizeof text, "%.17g", value);
+  remember(job, name, text);
+}
+
+/* What the next version might choose in another way. */
+static void remember_choices(struct job *job) {
+  static const char *const optimizers[] = {"adam", "sgd", "adamw"};
+  static const char *const schedules[] = {"constant", "step", "cosine",
+                                          "one-cycle"};
+  const struct settings *s = job->s;
+  remember_integer(job, "epochs", (unsigned long long)s->epochs);
+  remember_integer(job, "batch", (unsigned long long)s->batch);
+  remember_integer(job, "seed", s->seed);
+  remember_float(job, "val-split", s->val_split);
+  remember(job, "optimizer", optimizers[s->optimizer]);
+  remember(job, "schedule", schedules[s->schedule]);
+  if (s->learning_rate > 0)
+    remember_float(job, "lr", s->learning_rate);
+  if (s->weight_decay >= 0)
+    remember_float(job, "weight-decay", s->weight_decay);
+  remember_float(job, "label-smoothing", s->label_smoothing);
+  if (s->augment == NULL || strcmp(s->augment, "auto") == 0)
+    replace_option(&job->own, CMD_TRAIN, "augment", job->augment.text);
+}
+
 /* All that was left to us is decided: what is written makes the same again. */
 int train_open_run(struct job *job) {
   char train[65], val[65];
   const struct settings *s = job->s;
   if (s->run == NULL && s->resume == NULL)
     return EXIT_OK;
-  snprintf(job->epochs, sizeof job->epochs, "%lld", (long long)s->epochs);
-  set_option(&job->own, CMD_TRAIN, "epochs", job->epochs);
-  if (s->augment == NULL || strcmp(s->augment, "auto") == 0)
-    replace_option(&job->own, CMD_TRAIN, "augment", job->augment.text);
+  remember_choices(job);
   if (config_digests(train, val, job->train, job->val) < 0)
     return train_library_failed(job);
   const struct run_facts facts = {job->data, train, val,

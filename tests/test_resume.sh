@@ -129,6 +129,33 @@ end_by_kill() {
   [ $? -eq 137 ] && kills=$((kills + 1))
 }
 
+# The step is finished, and the shell told by which signal.
+test_terminated() {
+  start "$tmp/term"
+  wait_for "$tmp/term" $pid '"event":"start"'
+  kill -TERM $pid
+  wait $pid
+  code=$?
+  check "exit code $code after SIGTERM" test $code -eq 143
+  complains "imgrec train --resume $tmp/term"
+  expect 0 train --resume "$tmp/term"
+  same_as_undisturbed "$tmp/term"
+}
+
+# What was good before the loss was no longer a number is kept.
+test_diverged() {
+  printf 'input 8 8 1\nflatten\ndense 32\ndense 32\ndense 10\nsoftmax\n' \
+    >"$tmp/linear.arch"
+  expect 1 train "$digits" --arch "$tmp/linear.arch" --run "$tmp/nan" \
+    --no-check --epochs 20 --optimizer sgd --lr 3 --schedule one-cycle \
+    --warmup-epochs 20 --augment none
+  complains 'no longer finite in epoch 2; try a smaller learning rate'
+  complains 'best weights before that have been saved'
+  check "not logged" grep -q '^{"event":"diverged","epochs_done":1' \
+    "$tmp/nan/log.jsonl"
+  expect 0 eval "$tmp/nan/best.safetensors" "$digits"
+}
+
 # Killed at moments here and there, and again while it goes on.
 test_killed() {
   kills=0
@@ -242,7 +269,7 @@ dense 256 activation=relu
 dense 10
 softmax
 END
-for test in whole interrupted killed damaged refused other_data vanished \
+for test in whole interrupted terminated diverged killed damaged refused other_data vanished \
   no_room; do
   "test_$test"
 done
