@@ -38,6 +38,9 @@ enum {
 /* The values of --show. */
 enum { SHOW_OFF, SHOW_AUTO, SHOW_ASCII, SHOW_256, SHOW_TRUECOLOR };
 
+/* More than there are options. */
+#define OPTIONS_MAX 160
+
 /* All options of all commands; zero is "not given" unless said otherwise. */
 struct settings {
   const char *val, *test, *preset, *arch, *init, *output, *labels;
@@ -66,9 +69,13 @@ struct settings {
   int balance;  /* 0: not given, else IMGREC_BALANCE_* + 1 */
   int nesterov, decay_all;
   int json, text, help, train, layers, no_check;
-  uint64_t cache;     /* bytes; NOT_GIVEN without --cache */
-  int argument_count; /* what is not an option, in order */
+  uint64_t cache; /* bytes; NOT_GIVEN without --cache */
+  const char *run, *resume;
+  double checkpoint_minutes; /* below 0: not given */
+  int argument_count;        /* what is not an option, in order */
   char **arguments;
+  /* The value of each option that was given, "" of a flag, else NULL. */
+  const char *given[OPTIONS_MAX];
 };
 
 struct command {
@@ -85,6 +92,20 @@ struct command {
  * Returns EXIT_OK, or EXIT_USAGE after saying what was wrong. */
 int read_options(struct settings *s, const struct command *command, int argc,
                  char **argv);
+/* As if it had been on the command line, unless it was; `value` is kept.  0
+ * when there is no such option or value. */
+int set_option(struct settings *s, int bit, const char *name,
+               const char *value);
+/* The same where it was. */
+void replace_option(struct settings *s, int bit, const char *name,
+                    const char *value);
+/* The given options in the order of the table. */
+void each_given_option(const struct settings *s,
+                       void (*tell)(void *user, const char *name,
+                                    const char *value, int is_path),
+                       void *user);
+/* The name of a given option that is not among "a|b|c", or NULL. */
+const char *given_beyond(const struct settings *s, const char *names);
 /* One line or two for each option that `command` takes. */
 void print_option_help(FILE *f, const struct command *command);
 
@@ -290,12 +311,17 @@ void json_finish(struct json_out *j);
 
 /* ---- progress.c --------------------------------------------------------- */
 
+struct run; /* run_folder.h */
+
 /* What is known about a training run while it runs. */
 struct run_clock {
   double started, epoch_started, last_step;
   double train_seconds; /* without validation */
   int64_t train_images; /* all epochs */
   double epoch_rate;    /* images a second of the epoch that just ended */
+  /* What a run that goes on had done before. */
+  int64_t images_before; /* of the epoch that it is in */
+  double epochs_before;
 };
 
 /* What an `imgrec_fit` callback of ours is given as `user`. */
@@ -307,9 +333,11 @@ struct train_progress {
   int best_epoch;
   double train_loss, val_loss, val_accuracy;
   double last_drawn;
+  int64_t images;  /* of the epoch under way */
+  struct run *run; /* or NULL */
 };
 
-void progress_begin(struct train_progress *p, int json);
+void progress_begin(struct train_progress *p, int json, struct run *run);
 /* An imgrec_progress_fn; asks to stop once a signal has come. */
 int progress_step(void *user, const imgrec_progress *progress);
 /* Clears the line that the last step left on the terminal. */

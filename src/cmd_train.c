@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* imgrec train: data and network from the options, fit, save, test. */
+#include "train_job.h"
+
 #include "data_care.h"
 
 #include <math.h>
@@ -8,35 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME "train"
-
-/* One run, and all that it holds. */
-struct job {
-  const struct settings *s;
-  struct settings own; /* where *s is: with what was left to us filled in */
-  const char *data;
-  imgrec_context *ctx;
-  imgrec_dataset *train, *val, *test;
-  imgrec_model *model;
-  imgrec_trainer *trainer;
-  struct name_list labels;
-  struct augmentation augment;
-  const char *preset; /* NULL with --arch, and with the network of --init */
-  struct choice choice;
-  char *architecture;
-  char *found; /* what DATA is, before the split */
-  int val_is_split, recipe_chosen;
-  double test_loss, test_accuracy;     /* NaN: not measured */
-  imgrec_calibrate_result calibration; /* images 0: none */
-  struct train_progress progress;
-  struct class_sizes sizes; /* of the training set */
-  imgrec_fit_result result;
-};
-
-/* The library's sentence about the last failure. */
-static int library_failed(const struct job *job) {
-  return fail(NAME, "%s", imgrec_last_error(job->ctx));
-}
+#define NAME TRAIN_NAME
 
 /* ---- Before anything is read -------------------------------------------- */
 
@@ -66,8 +40,11 @@ static int check_output(const char *path) {
 static int check_settings(const struct settings *s) {
   if (s->argument_count != 1)
     return usage_error(NAME, "give one DATA, not %d", s->argument_count);
-  if (s->output == NULL)
-    return usage_error(NAME, "-o MODEL is missing: where to save the model");
+  if (s->output == NULL && s->run == NULL && s->resume == NULL)
+    return usage_error(NAME, "-o MODEL is missing: where to save the model; "
+                             "or --run DIR");
+  if (s->checkpoint_minutes >= 0 && s->run == NULL && s->resume == NULL)
+    return usage_error(NAME, "--checkpoint-minutes goes with --run DIR");
   if (s->preset != NULL && s->arch != NULL)
     return usage_error(NAME, "--preset and --arch exclude each other");
   if (s->arch != NULL && s->height > 0)
@@ -76,7 +53,11 @@ static int check_settings(const struct settings *s) {
   int code = s->preset ? check_preset(s->preset, NAME) : EXIT_OK;
   if (code == EXIT_OK)
     code = check_train_options(s, NAME);
-  return code != EXIT_OK ? code : check_output(s->output);
+  if (code == EXIT_OK && s->output != NULL)
+    code = check_output(s->output);
+  if (code == EXIT_OK && s->run != NULL)
+    code = run_check(s->run, NAME);
+  return code;
 }
 
 /* ---- Data --------------------------------------------------------------- */
@@ -86,7 +67,7 @@ static int open_train(struct job *job) {
   int status =
       open_first_part(&job->train, NULL, job->ctx, job->data, parts, 2);
   if (status < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   warn_skipped(job->train, NAME);
   job->found = strdup(imgrec_dataset_description(job->train));
   return job->found ? EXIT_OK : fail(NAME, "out of memory");
@@ -101,7 +82,7 @@ static int open_other(struct job *job, imgrec_dataset **out, const char *given,
   if (status == IMGREC_ERR_NOT_FOUND && given == NULL)
     return EXIT_OK;
   if (status < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   warn_skipped(*out, NAME);
   return EXIT_OK;
 }
@@ -110,7 +91,7 @@ static int split_off_validation(struct job *job) {
   imgrec_dataset *first, *second;
   if (imgrec_dataset_split(&first, &second, job->train,
                            (float)job->s->val_split, job->s->seed) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   imgrec_dataset_destroy(job->train);
   job->train = first;
   job->val = second;
@@ -185,8 +166,9 @@ static int check_classes(const struct job *job) {
   int want = imgrec_dataset_classes(job->train);
   if (have == want)
     return EXIT_OK;
-  return fail(NAME, "--arch: %s ends in %d classes, the data has %d",
-              job->s->arch, have, want);
+  return fail(NAME, "%s%s ends in %d classes, the data has %d",
+              job->run.resumed ? "" : "--arch: ",
+              job->run.resumed ? job->run.last_path : job->s->arch, have, want);
 }
 
 static int set_labels(struct job *job) {
@@ -206,7 +188,7 @@ static int set_labels(struct job *job) {
     status = imgrec_model_set_labels(job->model, count,
                                      (const char *const *)job->labels.names);
   free(labels);
-  return status < 0 ? library_failed(job) : EXIT_OK;
+  return status < 0 ? train_library_failed(job) : EXIT_OK;
 }
 
 static int set_preprocess(struct job *job) {
@@ -222,7 +204,7 @@ static int set_preprocess(struct job *job) {
     p.resize = job->s->resize;
   if (status >= 0)
     status = imgrec_model_set_preprocess(job->model, &p);
-  return status < 0 ? library_failed(job) : EXIT_OK;
+  return status < 0 ? train_library_failed(job) : EXIT_OK;
 }
 
 static int create_model(struct job *job, const imgrec_model_options *options) {
@@ -231,9 +213,17 @@ static int create_model(struct job *job, const imgrec_model_options *options) {
     return code;
   if (imgrec_model_create(&job->model, job->ctx, job->architecture, options) <
       0)
-    return library_failed(job);
+    return train_library_failed(job);
   code = check_classes(job);
   return code == EXIT_OK ? load_init(job->model, job->ctx, job->s, NAME) : code;
+}
+
+/* As a checkpoint has it, with labels and preprocessing. */
+static int reload_model(struct job *job, const imgrec_model_options *options) {
+  if (imgrec_model_load(&job->model, job->ctx, job->run.last_path, options) < 0)
+    return train_library_failed(job);
+  int code = check_classes(job);
+  return code == EXIT_OK ? set_labels(job) : code;
 }
 
 static int make_model(struct job *job) {
@@ -241,6 +231,8 @@ static int make_model(struct job *job) {
   imgrec_model_options_init(&options, sizeof options);
   options.seed = job->s->seed;
   options.max_batch = (int32_t)job->s->batch;
+  if (job->run.resumed)
+    return reload_model(job, &options);
   int code = adapt_init(&job->model, job->ctx, job->s,
                         imgrec_dataset_classes(job->train), &options, NAME);
   if (code == EXIT_OK && job->model == NULL)
@@ -260,7 +252,7 @@ static int make_trainer(struct job *job) {
   if (code != EXIT_OK)
     return code;
   if (imgrec_trainer_create(&job->trainer, job->model, &options) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   return EXIT_OK;
 }
 
@@ -272,149 +264,42 @@ static int choose_augment(struct job *job) {
   if (status >= 0)
     status = choose_augmentation(&job->augment, job->ctx, job->train, &p,
                                  job->s->augment);
-  return status < 0 ? library_failed(job) : EXIT_OK;
-}
-
-/* ---- What is said ------------------------------------------------------- */
-
-static int64_t size_of(const imgrec_dataset *data) {
-  return data != NULL ? imgrec_dataset_size(data) : 0;
-}
-
-static int64_t count_parameters(const imgrec_model *model) {
-  int64_t sum = 0;
-  for (int i = 0; i < imgrec_model_layer_count(model); i++) {
-    imgrec_layer_info info;
-    imgrec_layer_info_init(&info, sizeof info);
-    if (imgrec_model_layer(model, i, &info) >= 0)
-      sum += info.parameters;
-  }
-  return sum;
-}
-
-static void print_start(const struct job *job) {
-  const struct settings *s = job->s;
-  char line[4 * NAME_SIZE];
-  int64_t in[3];
-  imgrec_model_input_shape(job->model, in);
-  if (job->val != NULL)
-    printf("validation: %lld images %s\n", (long long)size_of(job->val),
-           job->val_is_split ? "split off the training images"
-                             : (s->val ? "of --val" : "of the val part"));
-  if (job->test != NULL)
-    printf("test: %lld images %s\n", (long long)size_of(job->test),
-           s->test ? "of --test" : "of the test part");
-  print_balance(s, &job->sizes, job->train);
-  if (job->preset != NULL)
-    printf("network: preset %s%s%s%s", job->preset,
-           s->preset ? "" : " (chosen ", s->preset ? "" : job->choice.why,
-           s->preset ? "" : ")");
-  else
-    printf("network: %s%s", s->arch ? "" : "that of ",
-           printable(line, sizeof line, s->arch ? s->arch : s->init));
-  printf(", input %lld x %lld x %lld, %lld parameters; %lld epochs\n",
-         (long long)in[0], (long long)in[1], (long long)in[2],
-         (long long)count_parameters(job->model), (long long)s->epochs);
-  print_recipe(s, job->recipe_chosen);
-  print_augmentation(&job->augment);
-  fflush(stdout);
-}
-
-static const char *network_of(const struct job *job) {
-  return job->preset ? job->preset : job->s->arch ? job->s->arch : job->s->init;
-}
-
-static void print_start_json(const struct job *job) {
-  struct json_out j = {stdout, 0};
-  int64_t in[3];
-  imgrec_model_input_shape(job->model, in);
-  json_open(&j, '{');
-  json_key(&j, "event"), json_string(&j, "start");
-  json_key(&j, "data"), json_string(&j, job->found);
-  json_key(&j, "train_images"), json_integer(&j, size_of(job->train));
-  json_key(&j, "val_images"), json_integer(&j, size_of(job->val));
-  json_key(&j, "test_images"), json_integer(&j, size_of(job->test));
-  json_key(&j, "network");
-  json_string(&j, network_of(job));
-  json_key(&j, "input"), json_open(&j, '[');
-  for (int i = 0; i < 3; i++)
-    json_integer(&j, in[i]);
-  json_close(&j, ']');
-  json_key(&j, "parameters"), json_integer(&j, count_parameters(job->model));
-  json_key(&j, "smallest_class"), json_integer(&j, job->sizes.least);
-  json_key(&j, "largest_class"), json_integer(&j, job->sizes.most);
-  json_key(&j, "balance");
-  json_string(&j, balance_name(choose_balance(job->s, &job->sizes)));
-  json_key(&j, "epochs"), json_integer(&j, job->s->epochs);
-  json_key(&j, "augment"), json_string(&j, job->augment.text);
-  json_key(&j, "augment_reason");
-  json_string(&j, job->augment.reason[0] ? job->augment.reason : NULL);
-  json_finish(&j);
-}
-
-static double training_rate(const struct run_clock *c) {
-  return c->train_seconds > 0 ? (double)c->train_images / c->train_seconds
-                              : NAN;
-}
-
-static void print_done(const struct job *job) {
-  const struct train_progress *p = &job->progress;
-  if (job->result.stopped_early)
-    printf("stopped early: no better epoch than %d in %lld\n", p->best_epoch,
-           (long long)job->s->patience);
-  if (job->test != NULL && !isnan(job->test_accuracy))
-    printf("test: loss %.4f, accuracy %.2f %%\n", job->test_loss,
-           100 * job->test_accuracy);
-  printf("%d epoch%s in %.1f s", p->epochs_done, p->epochs_done == 1 ? "" : "s",
-         seconds_now() - p->clock.started);
-  if (isfinite(training_rate(&p->clock)))
-    printf(", %.0f training images/s", training_rate(&p->clock));
-  putchar('\n');
-}
-
-static void print_done_json(const struct job *job) {
-  const struct train_progress *p = &job->progress;
-  struct json_out j = {stdout, 0};
-  json_open(&j, '{');
-  json_key(&j, "event"), json_string(&j, "done");
-  json_key(&j, "epochs"), json_integer(&j, p->epochs_done);
-  json_key(&j, "best_epoch"), json_integer(&j, p->best_epoch);
-  json_key(&j, "stopped_early"), json_integer(&j, job->result.stopped_early);
-  json_key(&j, "train_loss"), json_float(&j, p->train_loss);
-  json_key(&j, "val_loss"), json_float(&j, p->val_loss);
-  json_key(&j, "val_accuracy"), json_float(&j, p->val_accuracy);
-  json_key(&j, "test_accuracy"), json_float(&j, job->test_accuracy);
-  if (job->calibration.images > 0)
-    json_calibration(&j, job->model, &job->calibration);
-  json_key(&j, "images_per_second");
-  json_float(&j, training_rate(&p->clock));
-  json_key(&j, "seconds"), json_float(&j, seconds_now() - p->clock.started);
-  json_key(&j, "model"), json_string(&j, job->s->output);
-  json_finish(&j);
+  return status < 0 ? train_library_failed(job) : EXIT_OK;
 }
 
 /* ---- The run ------------------------------------------------------------ */
 
-static int save(struct job *job) {
+static int save_as(struct job *job, const char *path) {
   const struct train_progress *p = &job->progress;
-  if (imgrec_model_save(job->model, job->s->output) < 0)
-    return library_failed(job);
+  if (imgrec_model_save(job->model, path) < 0)
+    return train_library_failed(job);
   if (job->s->json)
     return EXIT_OK;
   /* without validation, interrupted, the weights are those of the moment */
   if (p->best_epoch > 0 && (job->val != NULL || stop_signal() == 0))
-    printf("saved %s with the weights of epoch %d\n", job->s->output,
-           p->best_epoch);
+    printf("saved %s with the weights of epoch %d\n", path, p->best_epoch);
   else
-    printf("saved %s with the weights so far\n", job->s->output);
+    printf("saved %s with the weights so far\n", path);
   return EXIT_OK;
+}
+
+/* Interrupted, the folder of a run has its best weights already, or none. */
+static int save(struct job *job) {
+  int code = EXIT_OK;
+  if (job->s->output != NULL)
+    code = save_as(job, job->s->output);
+  if (job->run.folder == NULL || stop_signal() != 0)
+    return code;
+  run_mend(&job->run);
+  int second = save_as(job, job->run.best_path);
+  return code == EXIT_OK ? second : code;
 }
 
 static int test(struct job *job) {
   imgrec_evaluation e;
   imgrec_evaluation_init(&e, sizeof e);
   if (imgrec_evaluate(job->model, job->test, &e) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   job->test_loss = e.loss;
   job->test_accuracy = e.top1;
   return EXIT_OK;
@@ -422,17 +307,42 @@ static int test(struct job *job) {
 
 static void report(const struct job *job) {
   if (job->s->json)
-    print_done_json(job);
+    train_print_done_json(job, stdout);
   else
-    print_done(job);
+    train_print_done(job);
 }
 
 /* A signal came: what there is was saved; the exit code is the shell's. */
-static int interrupted(const struct job *job, int signal_number) {
-  fail(NAME, "interrupted after %d of %lld epochs; %s has been saved",
-       job->progress.epochs_done, (long long)job->s->epochs, job->s->output);
+static int interrupted(struct job *job, int signal_number) {
+  const struct train_progress *p = &job->progress;
+  if (job->run.folder != NULL) {
+    train_log_stop(job, "interrupted");
+    fail(NAME,
+         "interrupted after %d of %lld epochs%s; this goes on:\n"
+         "imgrec train --resume %s",
+         p->epochs_done, (long long)job->s->epochs,
+         job->result.checkpoint_status < 0
+             ? ", and the checkpoint could not be written"
+             : "",
+         job->run.folder);
+  } else {
+    fail(NAME, "interrupted after %d of %lld epochs; %s has been saved",
+         p->epochs_done, (long long)job->s->epochs, job->s->output);
+  }
   report(job);
   return 128 + signal_number;
+}
+
+/* The page, and the line that ends the log: only then the run is done. */
+static int finish_run(struct job *job) {
+  const struct run_data data = {job->train, job->val, job->test};
+  if (job->run.folder == NULL)
+    return EXIT_OK;
+  run_mend(&job->run);
+  int code =
+      write_run_report(job->s, job->ctx, job->model, job->run.folder, &data);
+  train_print_done_json(job, job->run.log);
+  return code;
 }
 
 /* One that is to end now should not wait for another look at the images. */
@@ -440,7 +350,7 @@ static int calibrate(struct job *job) {
   if (job->val == NULL || stop_signal() != 0)
     return EXIT_OK;
   if (calibrate_model(job->model, job->val, job->s, &job->calibration) < 0)
-    return library_failed(job);
+    return train_library_failed(job);
   if (!job->s->json)
     print_calibration(job->model, &job->calibration);
   return EXIT_OK;
@@ -448,14 +358,16 @@ static int calibrate(struct job *job) {
 
 static int finish(struct job *job, int fit_status) {
   if (fit_status == IMGREC_ERR_DIVERGED) {
-    library_failed(job);
+    train_library_failed(job);
+    if (job->run.folder != NULL)
+      train_log_stop(job, "diverged");
     if (job->progress.epochs_done > 0 && save(job) == EXIT_OK)
       fail(NAME, "the best weights before that have been saved; a lower --lr "
                  "may help");
     return EXIT_FAILED;
   }
   if (fit_status < 0 && fit_status != IMGREC_ERR_CANCELLED)
-    return library_failed(job);
+    return train_library_failed(job);
   int calibrated = calibrate(job), code = save(job), number = stop_signal();
   if (code == EXIT_OK)
     code = calibrated;
@@ -464,6 +376,8 @@ static int finish(struct job *job, int fit_status) {
     return interrupted(job, number);
   if (code == EXIT_OK && job->test != NULL)
     code = test(job);
+  if (code == EXIT_OK)
+    code = finish_run(job);
   if (code == EXIT_OK)
     report(job);
   return code;
@@ -479,8 +393,12 @@ static int fit(struct job *job) {
   options.augment = &job->augment.options;
   options.progress = progress_step;
   options.progress_user = &job->progress;
+  options.checkpoint = job->run.last_path;
+  options.best = job->run.best_path;
+  options.resume = job->run.resumed ? job->run.last_path : NULL;
   catch_stop_signals();
-  progress_begin(&job->progress, job->s->json);
+  progress_begin(&job->progress, job->s->json,
+                 job->run.folder != NULL ? &job->run : NULL);
   int status =
       imgrec_fit(job->trainer, job->train, job->val, &options, &job->result);
   progress_end(&job->progress);
@@ -489,6 +407,8 @@ static int fit(struct job *job) {
 
 static int run(struct job *job) {
   int code = open_context(&job->ctx, job->s, NAME);
+  if (code == EXIT_OK && job->s->resume != NULL)
+    code = run_reopen(&job->run, job->s->resume, job->ctx, NAME);
   if (code == EXIT_OK)
     code = check_augmentation(job->ctx, job->s->augment, NAME);
   if (code == EXIT_OK)
@@ -503,27 +423,57 @@ static int run(struct job *job) {
     code = make_trainer(job);
   if (code == EXIT_OK)
     code = choose_augment(job);
+  if (code == EXIT_OK)
+    code = train_open_run(job);
   if (code != EXIT_OK)
     return code;
   if (job->s->json)
-    print_start_json(job);
+    train_print_start_json(job, stdout);
   else
-    print_start(job);
+    train_print_start(job);
+  if (job->s->resume != NULL)
+    train_print_resumed(job);
   return fit(job);
+}
+
+static int say_finished(const struct settings *s) {
+  struct json_out j = {stdout, 0};
+  if (!s->json) {
+    printf("%s is finished: %s/best.safetensors is its model\n", s->resume,
+           s->resume);
+    return EXIT_OK;
+  }
+  json_open(&j, '{');
+  json_key(&j, "event"), json_string(&j, "finished");
+  json_key(&j, "run"), json_string(&j, s->resume);
+  json_finish(&j);
+  return EXIT_OK;
+}
+
+/* With --resume, the options of the run first. */
+static int take_up(struct job *job) {
+  struct settings *s = &job->own;
+  int code = s->resume && s->run
+                 ? usage_error(NAME, "--run and --resume exclude each other")
+                 : EXIT_OK;
+  if (code == EXIT_OK && s->resume != NULL)
+    code = config_read(&job->config, s, s->resume, NAME);
+  if (code == EXIT_OK)
+    code = check_settings(s);
+  if (code != EXIT_OK)
+    return code;
+  job->data = s->arguments[0];
+  return s->resume && run_is_done(s->resume) ? say_finished(s) : run(job);
 }
 
 int cmd_train(const struct settings *s) {
   struct job job;
-  int code = check_settings(s);
-  if (code != EXIT_OK)
-    return code;
   memset(&job, 0, sizeof job);
   job.own = *s;
   job.s = &job.own;
-  job.data = s->arguments[0];
   job.test_loss = job.test_accuracy = NAN;
   release_stop_signals(); /* a script's background job ignores SIGINT */
-  code = run(&job);
+  int code = take_up(&job);
   imgrec_trainer_destroy(job.trainer);
   imgrec_model_destroy(job.model);
   imgrec_dataset_destroy(job.train);
@@ -533,5 +483,7 @@ int cmd_train(const struct settings *s) {
   free_names(&job.labels);
   free(job.architecture);
   free(job.found);
+  run_free(&job.run);
+  free(job.config.text);
   return code;
 }

@@ -11,14 +11,17 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
-    {CMD_TRAIN, "train", "DATA -o MODEL",
+    {CMD_TRAIN, "train", "DATA -o MODEL | DATA --run DIR | --resume DIR",
      "train a network on labelled images and save it",
      "DATA is a folder with a folder of images for each class (flat, or under\n"
      "train/, val/ and test/), a CSV file of path,label, IDX files (as MNIST\n"
      "has them, plain or .gz) or CIFAR-10/100 binary files; which of them is\n"
      "found out by looking.  A val part is used for validation, else some of\n"
      "the training images are; a test part is evaluated once at the end.\n"
-     "Ctrl-C ends training after the step, and saves.\n",
+     "Ctrl-C ends training after the step, and saves.  With --run nothing is\n"
+     "lost, whatever ends it: --resume goes on and ends with the same model, "
+     "to\n"
+     "the bit.\n",
      "imgrec train photos/ --epochs 20 -o photos.imgrec", cmd_train},
     {CMD_EVAL, "eval", "MODEL DATA",
      "measure how well a model recognises labelled images",

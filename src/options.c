@@ -69,6 +69,16 @@ static const struct option_spec specs[] = {
      CMD_REPORT, KIND_STRING, 0},
     {"output", "FILE", "the PNG file to write", NULL, AT(output), 0, 0,
      CMD_PREVIEW, KIND_STRING, 'o'},
+    {"run", "DIR",
+     "a new folder for the run: config.txt, log.jsonl,\n"
+     "checkpoints, best.safetensors, report.html",
+     NULL, AT(run), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+    {"resume", "DIR", "go on with the run in this folder, bit for bit", NULL,
+     AT(resume), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+    {"checkpoint-minutes", "X",
+     "with --run, a checkpoint so often within epochs;\n"
+     "0: only behind each (5)",
+     NULL, AT(checkpoint_minutes), 0, 1e6, CMD_TRAIN, KIND_FLOAT, 0},
     {"val", "DATA", "validate on this data instead", NULL, AT(val), 0, 0,
      CMD_TRAIN, KIND_STRING, 0},
     {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
@@ -251,6 +261,7 @@ static const struct option_spec specs[] = {
 };
 
 #define SPEC_COUNT (sizeof specs / sizeof specs[0])
+_Static_assert(SPEC_COUNT <= OPTIONS_MAX, "settings has room for each");
 /* What getopt_long returns for the i-th option: beyond every letter. */
 #define CODE_BASE 1000
 
@@ -463,6 +474,14 @@ static void set_defaults(struct settings *s) {
   s->weights = IMGREC_WEIGHTS_INT8;
   s->weight_decay = s->warmup_epochs = s->label_smoothing = -1;
   s->optimizer = s->schedule = -1;
+  s->checkpoint_minutes = -1;
+}
+
+/* 1 when `value` (NULL for a flag) is right and stored, and remembered. */
+static int give(struct settings *s, const struct option_spec *spec,
+                const char *value) {
+  s->given[spec - specs] = value != NULL ? value : "";
+  return store(s, spec, value);
 }
 
 int read_options(struct settings *s, const struct command *command, int argc,
@@ -480,12 +499,51 @@ int read_options(struct settings *s, const struct command *command, int argc,
     const char *value = optarg;
     if (value == NULL && spec->kind == KIND_CHOICE)
       value = "auto"; /* --show alone */
-    if (!store(s, spec, value))
+    if (!give(s, spec, value))
       return bad_value(command, spec, value);
   }
   s->arguments = argv + optind;
   s->argument_count = argc - optind;
   return EXIT_OK;
+}
+
+/* ---- Given options ------------------------------------------------------ */
+
+int set_option(struct settings *s, int bit, const char *name,
+               const char *value) {
+  for (size_t i = 0; i < SPEC_COUNT; i++)
+    if ((specs[i].commands & bit) && strcmp(specs[i].name, name) == 0)
+      return s->given[i] != NULL ||
+             give(s, &specs[i], specs[i].value != NULL ? value : NULL);
+  return 0;
+}
+
+void replace_option(struct settings *s, int bit, const char *name,
+                    const char *value) {
+  for (size_t i = 0; i < SPEC_COUNT; i++)
+    if ((specs[i].commands & bit) && strcmp(specs[i].name, name) == 0)
+      give(s, &specs[i], value);
+}
+
+static int is_path(const struct option_spec *spec) {
+  return spec->kind == KIND_STRING &&
+         find_choice("FILE|DATA|DIR|MODEL", spec->value) >= 0;
+}
+
+void each_given_option(const struct settings *s,
+                       void (*tell)(void *user, const char *name,
+                                    const char *value, int is_path),
+                       void *user) {
+  for (size_t i = 0; i < SPEC_COUNT; i++)
+    if (s->given[i] != NULL)
+      tell(user, specs[i].name, s->given[i], is_path(&specs[i]));
+}
+
+const char *given_beyond(const struct settings *s, const char *names) {
+  for (size_t i = 0; i < SPEC_COUNT; i++)
+    if (s->given[i] != NULL && find_choice(names, specs[i].name) < 0)
+      return specs[i].name;
+  return NULL;
 }
 
 /* ---- Help --------------------------------------------------------------- */

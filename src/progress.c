@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How training is followed: a line on the terminal that moves, one line an
  * epoch on stdout, the clock of both, and the signals that end it. */
-#include "cli.h"
+#include "run_folder.h"
 
 #include <math.h>
 #include <signal.h>
@@ -47,6 +47,8 @@ static double rate(double images, double seconds) {
  * the training time. */
 static void clock_epoch(struct run_clock *c, int64_t images) {
   double seconds = c->last_step - c->epoch_started;
+  images -= c->images_before;
+  c->images_before = 0;
   c->train_seconds += seconds;
   c->train_images += images;
   c->epoch_rate = rate((double)images, seconds);
@@ -76,7 +78,8 @@ static int terminal_width(void) {
 static double seconds_left(const struct run_clock *c,
                            const imgrec_progress *now, double part) {
   double done = now->epoch - 1 + part;
-  return (c->last_step - c->started) * (now->epochs - done) / done;
+  return (c->last_step - c->started) * (now->epochs - done) /
+         (done - c->epochs_before);
 }
 
 static void draw(struct train_progress *p, const imgrec_progress *now) {
@@ -92,7 +95,9 @@ static void draw(struct train_progress *p, const imgrec_progress *now) {
            "epoch %d/%d [%s] loss %.4f, %.1f %%, %.0f images/s, %s left",
            now->epoch, now->epochs, bar, (double)now->train_loss,
            100 * (double)now->train_accuracy,
-           rate((double)now->images, c->last_step - c->epoch_started), left);
+           rate((double)(now->images - c->images_before),
+                c->last_step - c->epoch_started),
+           left);
   fprintf(stderr, "\r\033[K%.*s", width - 1, line);
   fflush(stderr);
   p->last_drawn = c->last_step;
@@ -119,9 +124,9 @@ static void print_epoch(const struct train_progress *p,
   fflush(stdout);
 }
 
-static void print_epoch_json(const struct train_progress *p,
+static void print_epoch_json(const struct train_progress *p, FILE *f,
                              const imgrec_progress *now, double seconds) {
-  struct json_out j = {stdout, 0};
+  struct json_out j = {f, 0};
   json_open(&j, '{');
   json_key(&j, "event"), json_string(&j, "epoch");
   json_key(&j, "epoch"), json_integer(&j, now->epoch);
@@ -136,15 +141,26 @@ static void print_epoch_json(const struct train_progress *p,
   json_finish(&j);
 }
 
+/* On disk before the checkpoint that follows is. */
+static void log_epoch(const struct train_progress *p,
+                      const imgrec_progress *now, double seconds) {
+  run_mend(p->run);
+  print_epoch_json(p, p->run->log, now, seconds);
+  fsync(fileno(p->run->log));
+  p->run->last_checkpoint = seconds_now();
+}
+
 static void end_epoch(struct train_progress *p, const imgrec_progress *now) {
   struct run_clock *c = &p->clock;
   double end = seconds_now();
   clock_epoch(c, now->images);
   progress_end(p);
   if (p->json)
-    print_epoch_json(p, now, end - c->epoch_started);
+    print_epoch_json(p, stdout, now, end - c->epoch_started);
   else
     print_epoch(p, now, end - c->epoch_started);
+  if (p->run != NULL)
+    log_epoch(p, now, end - c->epoch_started);
   p->epochs_done = now->epoch;
   p->train_loss = (double)now->train_loss;
   if (now->improved || isnan(now->val_loss)) {
@@ -155,24 +171,60 @@ static void end_epoch(struct train_progress *p, const imgrec_progress *now) {
   c->epoch_started = c->last_step = end;
 }
 
-void progress_begin(struct train_progress *p, int json) {
+/* What was done before it was stopped. */
+static void go_on(struct train_progress *p, const imgrec_checkpoint *at) {
+  int inside = !at->epoch_done;
+  p->epochs_done = at->epoch - inside;
+  p->best_epoch = at->best_epoch;
+  p->train_loss = (double)at->train_loss;
+  p->val_loss = (double)at->val_loss;
+  p->val_accuracy = (double)at->val_accuracy;
+  p->clock.images_before = inside ? at->images : 0;
+  p->clock.epochs_before = p->epochs_done;
+  if (inside && at->images_total > 0)
+    p->clock.epochs_before += (double)at->images / (double)at->images_total;
+}
+
+void progress_begin(struct train_progress *p, int json, struct run *run) {
   memset(p, 0, sizeof *p);
+  p->run = run;
   p->json = json;
   p->terminal = isatty(STDERR_FILENO);
   p->train_loss = p->val_loss = p->val_accuracy = NAN;
   p->clock.started = seconds_now();
   p->clock.epoch_started = p->clock.last_step = p->clock.started;
+  if (run != NULL && run->resumed)
+    go_on(p, &run->at);
+}
+
+/* What to do now: stop, write a checkpoint, or nothing. */
+static int decide(struct train_progress *p, const imgrec_progress *now) {
+  struct run *run = p->run;
+  p->images = now->epoch_done ? 0 : now->images;
+  if (run != NULL)
+    run->failed = now->checkpoint_status < 0;
+  if (stop_signal() != 0) {
+    if (run != NULL)
+      run_mend(run);
+    return IMGREC_FIT_STOP;
+  }
+  if (run == NULL || now->epoch_done || run->checkpoint_seconds <= 0 ||
+      seconds_now() - run->last_checkpoint < run->checkpoint_seconds)
+    return IMGREC_FIT_GO_ON;
+  run_mend(run);
+  run->last_checkpoint = seconds_now();
+  return IMGREC_FIT_CHECKPOINT;
 }
 
 int progress_step(void *user, const imgrec_progress *now) {
   struct train_progress *p = user;
   if (now->epoch_done) {
     end_epoch(p, now);
-    return stop_signal() != 0;
+    return decide(p, now);
   }
   p->clock.last_step = seconds_now();
   if (p->terminal && now->images > 0 &&
       p->clock.last_step - p->last_drawn >= DRAW_EVERY)
     draw(p, now);
-  return stop_signal() != 0;
+  return decide(p, now);
 }

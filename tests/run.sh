@@ -38,6 +38,7 @@ done
 if [ "$2" != units ]; then
   run abi make -s BUILD="$build" check-abi
   run cli sh tests/test_cli.sh "$build"
+  run resume sh tests/test_resume.sh "$build"
   run report sh tests/test_report.sh "$build"
   run guide sh tests/test_guide.sh "$build"
   run bench sh tests/test_bench.sh "$build"

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* DIR/config.txt, log.jsonl, last.safetensors, best.safetensors, report.html:
+ * made, found again, and kept in order. */
+#include "run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- Paths -------------------------------------------------------------- */
+
+static char *join(const char *folder, const char *name) {
+  size_t size = strlen(folder) + strlen(name) + 2;
+  char *path = malloc(size);
+  if (path != NULL)
+    snprintf(path, size, "%s/%s", folder, name);
+  return path;
+}
+
+static int name_files(struct run *run, const char *folder) {
+  run->folder = folder;
+  run->config_path = join(folder, "config.txt");
+  run->log_path = join(folder, "log.jsonl");
+  run->last_path = join(folder, "last.safetensors");
+  run->best_path = join(folder, "best.safetensors");
+  return run->config_path && run->log_path && run->last_path && run->best_path;
+}
+
+static int there_is(const char *folder, const char *name) {
+  char *path = join(folder, name);
+  int found = path != NULL && access(path, F_OK) == 0;
+  free(path);
+  return found;
+}
+
+/* ---- A new one ---------------------------------------------------------- */
+
+int run_check(const char *folder, const char *command) {
+  struct stat st;
+  if (stat(folder, &st) != 0)
+    return EXIT_OK; /* run_begin makes it, or says why not */
+  if (!S_ISDIR(st.st_mode))
+    return fail(command, "--run: %s is no folder", folder);
+  if (there_is(folder, "config.txt"))
+    return fail(command,
+                "--run: %s has a run already: go on with it by --resume %s, "
+                "or name another folder",
+                folder, folder);
+  return EXIT_OK;
+}
+
+static int write_text(const char *path, const char *text) {
+  FILE *f = fopen(path, "w");
+  if (f == NULL)
+    return 0;
+  int good = fputs(text, f) >= 0 && fflush(f) == 0 && fsync(fileno(f)) == 0;
+  return fclose(f) == 0 && good;
+}
+
+/* Held by one process at a time, for as long as it lives. */
+static int lock_log(struct run *run, const char *command) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(fileno(run->log), F_SETLK, &lock) == 0 ||
+      (errno != EAGAIN && errno != EACCES))
+    return EXIT_OK; /* some file systems have no locks */
+  return fail(command, "%s: another process is training there", run->folder);
+}
+
+static int open_log(struct run *run, const char *command) {
+  run->log = fopen(run->log_path, "a+");
+  if (run->log == NULL)
+    return fail(command, "cannot write %s: %s", run->log_path, strerror(errno));
+  run->last_checkpoint = seconds_now();
+  return lock_log(run, command);
+}
+
+int run_begin(struct run *run, const char *folder, const char *command) {
+  if (!name_files(run, folder))
+    return fail(command, "out of memory");
+  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    return fail(command, "--run: cannot make %s: %s", folder, strerror(errno));
+  int code = open_log(run, command);
+  if (code == EXIT_OK && !write_text(run->config_path, run->config))
+    code =
+        fail(command, "cannot write %s: %s", run->config_path, strerror(errno));
+  return code;
+}
+
+/* ---- One that is there -------------------------------------------------- */
+
+/* What a process that was killed while it wrote has left behind. */
+static void remove_leftovers(const char *folder) {
+  DIR *d = opendir(folder);
+  const struct dirent *entry;
+  while (d != NULL && (entry = readdir(d)) != NULL) {
+    const char *name = entry->d_name;
+    char *path = strstr(name, ".safetensors.tmp-") ? join(folder, name) : NULL;
+    if (path != NULL)
+      unlink(path);
+    free(path);
+  }
+  if (d != NULL)
+    closedir(d);
+}
+
+/* Whether a line of the log stays: a whole one, of an epoch that need not be
+ * done again; none where all begins anew. */
+static int line_stays(const char *line, int epochs_done) {
+  int epoch = 0;
+  if (strchr(line, '\n') == NULL || epochs_done < 0)
+    return 0;
+  if (sscanf(line, "{\"event\":\"epoch\",\"epoch\":%d", &epoch) != 1)
+    return 1;
+  return epoch <= epochs_done;
+}
+
+/* Lines of any length, for free(). */
+static int copy_lines(FILE *from, FILE *to, int epochs_done) {
+  char *line = NULL;
+  size_t size = 0;
+  while (getline(&line, &size, from) > 0)
+    if (line_stays(line, epochs_done))
+      fputs(line, to);
+  free(line);
+  return !ferror(from) && !ferror(to);
+}
+
+/* Lines of epochs behind the checkpoint will be written again. */
+static int trim_log(const struct run *run, int epochs_done) {
+  FILE *from = fopen(run->log_path, "r");
+  char *name = join(run->folder, "log.jsonl.tmp");
+  FILE *to = name != NULL ? fopen(name, "w") : NULL;
+  int good = from == NULL; /* then there is nothing to trim */
+  if (from != NULL && to != NULL)
+    good = copy_lines(from, to, epochs_done);
+  if (to != NULL)
+    good = fclose(to) == 0 && good;
+  if (from != NULL)
+    fclose(from);
+  if (good && from != NULL && to != NULL)
+    good = rename(name, run->log_path) == 0;
+  else if (to != NULL)
+    unlink(name);
+  free(name);
+  return good;
+}
+
+static int find_checkpoint(struct run *run, imgrec_context *ctx,
+                           const char *command) {
+  imgrec_checkpoint_init(&run->at, sizeof run->at);
+  if (access(run->last_path, F_OK) != 0)
+    return EXIT_OK; /* stopped before the first one: from the start */
+  if (imgrec_checkpoint_read(ctx, run->last_path, &run->at) < 0)
+    return fail(command,
+                "%s; without it the run cannot go on, but %s has the best "
+                "weights",
+                imgrec_last_error(ctx), run->best_path);
+  run->resumed = 1;
+  return EXIT_OK;
+}
+
+int run_reopen(struct run *run, const char *folder, imgrec_context *ctx,
+               const char *command) {
+  if (!name_files(run, folder))
+    return fail(command, "out of memory");
+  int code = open_log(run, command);
+  if (code == EXIT_OK)
+    code = find_checkpoint(run, ctx, command);
+  if (code != EXIT_OK)
+    return code;
+  int done = run->at.epoch - !run->at.epoch_done;
+  remove_leftovers(folder);
+  if (!trim_log(run, run->resumed ? done : -1))
+    return fail(command, "cannot write %s: %s", run->log_path, strerror(errno));
+  fclose(run->log); /* the one that was trimmed is another file */
+  return open_log(run, command);
+}
+
+int run_is_done(const char *folder) {
+  char *path = join(folder, "log.jsonl"), *line = NULL;
+  FILE *f = path != NULL ? fopen(path, "r") : NULL;
+  size_t size = 0;
+  int done = 0;
+  while (f != NULL && getline(&line, &size, f) > 0)
+    done |= strstr(line, "{\"event\":\"done\"") == line;
+  if (f != NULL)
+    fclose(f);
+  free(line);
+  free(path);
+  return done;
+}
+
+/* ---- While it runs ------------------------------------------------------ */
+
+/* The old log can still be read: it is open. */
+static void copy_log(struct run *run) {
+  FILE *anew = fopen(run->log_path, "a+");
+  if (anew == NULL)
+    return;
+  rewind(run->log);
+  copy_lines(run->log, anew, INT32_MAX);
+  fclose(run->log);
+  run->log = anew;
+}
+
+void run_mend(struct run *run) {
+  if (access(run->config_path, F_OK) == 0)
+    return;
+  if (mkdir(run->folder, 0777) != 0 && errno != EEXIST)
+    return;
+  if (write_text(run->config_path, run->config) && run->log != NULL &&
+      access(run->log_path, F_OK) != 0)
+    copy_log(run);
+}
+
+struct json_out run_event(struct run *run, const char *name) {
+  struct json_out j = {run->log, 0};
+  json_open(&j, '{');
+  json_key(&j, "event"), json_string(&j, name);
+  return j;
+}
+
+void run_event_end(struct run *run, struct json_out *j) {
+  json_finish(j);
+  fsync(fileno(run->log));
+}
+
+void run_free(struct run *run) {
+  if (run->log != NULL)
+    fclose(run->log);
+  free(run->config_path);
+  free(run->log_path);
+  free(run->last_path);
+  free(run->best_path);
+  free(run->config);
+}
