@@ -26,7 +26,7 @@ static void of_toy(imgrec_context *ctx, int n, uint64_t first, char out[65]) {
 
 static void test_digest__of_pixels(void **state) {
   (void)state;
-  imgrec_context *ctx = new_context(1);
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_AUTO);
   char a[65], b[65];
   of_toy(ctx, 9, 0, a);
   of_toy(ctx, 9, 0, b);
@@ -40,7 +40,7 @@ static void test_digest__of_pixels(void **state) {
 
 static void test_digest__of_a_split(void **state) {
   (void)state;
-  imgrec_context *ctx = new_context(1);
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_AUTO);
   imgrec_dataset *d = toy_data(ctx, 30, 0, 60), *x, *y;
   char a[65], b[65];
   assert_ok(ctx, imgrec_dataset_split(&x, &y, d, 0.3F, 1));
@@ -73,7 +73,7 @@ static void of_folder(imgrec_context *ctx, const char *path, char out[65]) {
 /* Names and sizes of files; where their folder is does not count. */
 static void test_digest__of_files(void **state) {
   (void)state;
-  imgrec_context *ctx = new_context(1);
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_AUTO);
   char a[65], b[65];
   mkdir("build/tmp/digest", 0777);
   mkdir("build/tmp/digest/one", 0777);
@@ -102,7 +102,7 @@ static void test_digest__of_files(void **state) {
 
 static void test_digest__arguments(void **state) {
   (void)state;
-  imgrec_context *ctx = new_context(1);
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_AUTO);
   imgrec_dataset *d = toy_data(ctx, 3, 0, 60);
   char out[65];
   assert_int_equal(imgrec_dataset_digest(NULL, out, 65), IMGREC_ERR_ARGUMENT);
