@@ -50,14 +50,14 @@ static int one(imgrec_context *ctx, const imgrec_augment *a, int side,
 
 static void run(imgrec_context *ctx, const char *list, int side,
                 double seconds) {
-  static unsigned char pixels[256 * 256 * 3], bytes[224 * 224 * 3];
+  static unsigned char pixels[280 * 280 * 3], bytes[224 * 224 * 3];
   static float x[224 * 224 * 3];
   imgrec_augment a;
   imgrec_augment_init(&a, sizeof a);
   if (imgrec_augment_parse(&a, ctx, list) < 0)
     exit(1);
   int large = imgrec__augment_resamples(&a) && side > 32;
-  struct pixels src = {pixels, large ? 252 : side, large ? 252 : side, 3};
+  struct pixels src = {pixels, large ? 280 : side, large ? 280 : side, 3};
   for (size_t i = 0; i < sizeof pixels; i++)
     pixels[i] = (unsigned char)(i / 3 % 251 + i % 3 * 40);
   double begin = now(), end = begin;

@@ -157,7 +157,20 @@ static void test_augmented__as_the_public_function(void **state) {
 
 /* ---- Fit ---------------------------------------------------------------- */
 
-static float *fit(int threads, int isa, const char *text, size_t *count) {
+/* Where a fit is to be cut: a step of the second epoch; with a checkpoint. */
+struct cut {
+  const char *write, *read;
+};
+
+static int stop_in_epoch_2(void *user, const imgrec_progress *p) {
+  (void)user;
+  return p->epoch == 2 && p->images == 16
+             ? IMGREC_FIT_STOP | IMGREC_FIT_CHECKPOINT
+             : 0;
+}
+
+static float *fit_cut(int threads, int isa, const char *text, size_t *count,
+                      const struct cut *cut) {
   imgrec_context *ctx = new_context(threads, isa);
   imgrec_augment a = options(ctx, text ? text : "none");
   imgrec_model *m = new_model(ctx, NET, 8, 1);
@@ -172,6 +185,9 @@ static float *fit(int threads, int isa, const char *text, size_t *count) {
   o.epochs = 3;
   o.seed = 4;
   o.augment = text ? &a : NULL;
+  o.progress = cut->write ? stop_in_epoch_2 : NULL;
+  o.checkpoint = cut->write;
+  o.resume = cut->read;
   assert_int_equal(open_part(&d, ctx, root, NULL, IMGREC_PART_ANY), 0);
   assert_ok(ctx, imgrec_fit(t, d, d, &o, NULL));
   *count = m->weight_floats;
@@ -182,6 +198,26 @@ static float *fit(int threads, int isa, const char *text, size_t *count) {
   imgrec_model_destroy(m);
   imgrec_context_destroy(ctx);
   return weights;
+}
+
+static float *fit(int threads, int isa, const char *text, size_t *count) {
+  return fit_cut(threads, isa, text, count, &(struct cut){NULL, NULL});
+}
+
+/* Cut in the middle of an epoch and resumed: draws and pairs go on. */
+static void test_augmented__resumed(void **state) {
+  (void)state;
+  size_t n;
+  const char *path = "build/tmp/augmented.checkpoint";
+  const struct cut write = {path, NULL}, read = {NULL, path};
+  float *whole = fit(2, IMGREC_ISA_AUTO, EVERYTHING, &n);
+  float *half = fit_cut(2, IMGREC_ISA_AUTO, EVERYTHING, &n, &write);
+  float *rest = fit_cut(3, IMGREC_ISA_AUTO, EVERYTHING, &n, &read);
+  assert_true(memcmp(half, whole, n * sizeof *half) != 0);
+  assert_memory_equal(rest, whole, n * sizeof *rest);
+  free(whole);
+  free(half);
+  free(rest);
 }
 
 static void test_augmented__fit_has_the_same_bits(void **state) {
@@ -277,6 +313,7 @@ int main(void) {
       cmocka_unit_test(test_augmented__same_batches),
       cmocka_unit_test(test_augmented__only_when_shuffled),
       cmocka_unit_test(test_augmented__as_the_public_function),
+      cmocka_unit_test(test_augmented__resumed),
       cmocka_unit_test(test_augmented__fit_has_the_same_bits),
       cmocka_unit_test(test_augmented__none_is_none),
       cmocka_unit_test(test_augmented__every_allocation_fails),

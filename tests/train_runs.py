@@ -124,7 +124,8 @@ def orientation():
 def seed():
     args = ["--preset", "seed", "--size", "224x224", "--batch", 16]
     objects, memory = train(DATA / "caltech10", *args, "--epochs", 3, "--seed",
-                            1, "-o", OUT / "seed.safetensors")
+                            1, "--augment", "none", "-o",
+                            OUT / "seed.safetensors")
     losses = [o["train_loss"] for o in objects if o["event"] == "epoch"]
     info, _ = imgrec("info", *args, "--classes", 10)
     said = info[-1]["train_bytes"]
@@ -152,7 +153,10 @@ def first_images(folder, count):
 
 @run
 def bits():
-    """50 steps of lenet5: one digest over threads, kernels and compilers."""
+    """50 steps of lenet5 with every augmentation: one digest over threads,
+    kernels and compilers."""
+    everything = "strong,flip_vertical,crop=2,shift,scale,shear,degrade=0.9," \
+        "randaugment=3"
     data, model = OUT / "mnist1600", OUT / "bits.safetensors"
     first_images(data, 1600)
     digests, runs = set(), 0
@@ -161,7 +165,8 @@ def bits():
         for isa in ("scalar", "avx2", "avx512"):
             for threads in (1, 2, 3, 5):
                 train(data, "--preset", "lenet5", "--epochs", 1, "--batch",
-                      32, "--val-split", 0, "--seed", 1, "--threads", threads,
+                      32, "--val-split", 0, "--seed", 1, "--augment",
+                      everything, "--threads", threads,
                       "--isa", isa, "-o", model, build=build)
                 digests.add(hashlib.sha256(model.read_bytes()).hexdigest())
                 runs += 1

@@ -946,15 +946,17 @@ IMGREC_API int imgrec_fit_result_init(imgrec_fit_result *result,
  * without val; cancelled in its first epoch, those it then has.  With the
  * trainer's ema_decay it is the averages that are validated and kept.  The
  * schedule moves the trainer's learning rate, which is at the end what it was.
- * Losses of training are what is trained on: with label smoothing and class
- * weights.  Images are
- * preprocessed as the model says; a model without labels takes those of
- * `train`.  With more than one epoch, images of files are kept decoded in up to
- * cache_bytes, of which at most half of what max_bytes leaves.  `result` may be
- * NULL.  When training fails, the model has the best weights so far, those from
- * before the call where no epoch was completed, and the trainer's moments begin
- * anew: IMGREC_ERR_DIVERGED when loss or weights are no longer finite,
- * IMGREC_ERR_IO and _FORMAT of images, _MEMORY.
+ * Losses of training are what is trained on: with label smoothing, class
+ * weights, and images augmented and mixed.  Images are preprocessed as the
+ * model says, those of `train` augmented with `seed` and the epoch; a model
+ * without labels takes those of `train`.  With more than one epoch, images of
+ * files are kept decoded in up to cache_bytes, of which at most half of what
+ * max_bytes leaves; of the input's size or, where augmentation moves parts of
+ * pixels, 1.6 times the bytes.  `result` may be NULL.  When training fails, the
+ * model has the best weights so far, those from before the call where no epoch
+ * was completed, and the trainer's moments begin anew: IMGREC_ERR_DIVERGED when
+ * loss or weights are no longer finite, IMGREC_ERR_IO and _FORMAT of images,
+ * _MEMORY.
  * Stopped at any moment and resumed from its last checkpoint, training ends
  * with the bits of one that was never stopped.  Only the number of epochs may
  * be another one; seed, batch, number of images and the trainer's options are

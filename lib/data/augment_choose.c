@@ -7,8 +7,9 @@
 
 /* Below this many pixels a side, parts that are cut out would be a blur. */
 #define LARGE_SIDE 48
-/* Fewer images a class than this get more variety. */
+/* Fewer images a class than these get more variety. */
 #define RARE 200
+#define MANY 1000
 /* Images tried before orientation is believed to be of no matter. */
 #define SURE 200
 
@@ -72,9 +73,10 @@ static void choose_moves(imgrec_augment *a, const struct facts *f) {
   } else if (f->colour) {
     a->crop = 0.125f;
   } else {
-    a->shift = 0.07f;
-    a->rotate = 8.0f;
-    a->scale = 0.1f;
+    int many = f->per_class >= MANY;
+    a->shift = many ? 0.05f : 0.07f;
+    a->rotate = many ? 4.0f : 8.0f;
+    a->scale = many ? 0.05f : 0.1f;
   }
 }
 

@@ -223,7 +223,7 @@ static int is_good(const struct imgrec_dataset *d, int64_t index) {
 int imgrec__loader_skip(struct loader *l, int64_t images) {
   while (l->good < images && l->position < l->count)
     l->good += is_good(l->dataset, l->order[l->position++]);
-  l->given = (uint64_t)images;
+  l->given = (uint64_t)l->good;
   if (l->good == images)
     return IMGREC_OK;
   return imgrec__fail(&l->context->error, IMGREC_ERR_FORMAT,
