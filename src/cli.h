@@ -27,7 +27,8 @@ enum {
   CMD_CALIBRATE = 1024,
   CMD_EXPLAIN = 2048,
   CMD_REPORT = 4096,
-  CMD_PREVIEW = 65536
+  CMD_PREVIEW = 65536,
+  CMD_LR_FIND = 131072
 };
 
 #define NOT_GIVEN UINT64_MAX
@@ -63,7 +64,7 @@ struct settings {
   double weight_decay, warmup_epochs; /* below 0: not given */
   double label_smoothing, clip_norm, ema, layer_decay;
   double step_epochs, step_factor, final_factor;
-  int64_t patience;
+  int64_t patience, steps;
   const char *freeze;
   int schedule; /* IMGREC_SCHEDULE_*; below 0: not given, as optimizer */
   int balance;  /* 0: not given, else IMGREC_BALANCE_* + 1 */
@@ -276,6 +277,7 @@ int choose_augmentation(struct augmentation *out, imgrec_context *ctx,
                         imgrec_dataset *data, const imgrec_preprocess *p,
                         const char *text);
 void print_augmentation(const struct augmentation *a);
+
 /* ---- init_model.c ------------------------------------------------------- */
 
 /* With --init and no other network named, the model of that file for `classes`
@@ -356,6 +358,7 @@ int show_image(const imgrec_tensor *image, int how, const char *const *lines,
 /* ---- cmd_*.c ------------------------------------------------------------ */
 
 int cmd_train(const struct settings *s);
+int cmd_lr_find(const struct settings *s);
 int cmd_eval(const struct settings *s);
 int cmd_predict(const struct settings *s);
 int cmd_info(const struct settings *s);

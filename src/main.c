@@ -23,6 +23,13 @@ static const struct command commands[] = {
      "to\n"
      "the bit.\n",
      "imgrec train photos/ --epochs 20 -o photos.imgrec", cmd_train},
+    {CMD_LR_FIND, "lr-find", "DATA -o FILE",
+     "find a learning rate for a network and its data",
+     "Makes some steps of training, each at a higher rate than the last, "
+     "draws\n"
+     "the losses, and suggests a tenth of the rate at which they are least.\n"
+     "Network and options are those of imgrec train; no image is augmented.\n",
+     "imgrec lr-find photos/ --optimizer adamw -o lr.svg", cmd_lr_find},
     {CMD_EVAL, "eval", "MODEL DATA",
      "measure how well a model recognises labelled images",
      "Uses the test part of DATA where there is one, else its val part, else\n"

@@ -34,8 +34,8 @@ struct option_spec {
 
 #define AT(field) offsetof(struct settings, field)
 #define RUNS                                                                   \
-  (CMD_TRAIN | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE | CMD_CALIBRATE |         \
-   CMD_EXPLAIN | CMD_REPORT)
+  (CMD_TRAIN | CMD_LR_FIND | CMD_EVAL | CMD_PREDICT | CMD_QUANTIZE |           \
+   CMD_CALIBRATE | CMD_EXPLAIN | CMD_REPORT)
 #define LOOKS (CMD_INFO | CMD_BENCH)
 #define ALL   (RUNS | LOOKS | CMD_SAMPLE | CMD_SUGGEST | CMD_CHECK | CMD_PREVIEW)
 
@@ -79,6 +79,10 @@ static const struct option_spec specs[] = {
      "with --run, a checkpoint so often within epochs;\n"
      "0: only behind each (5)",
      NULL, AT(checkpoint_minutes), 0, 1e6, CMD_TRAIN, KIND_FLOAT, 0},
+    {"output", "FILE", "the picture to write, SVG", NULL, AT(output), 0, 0,
+     CMD_LR_FIND, KIND_STRING, 'o'},
+    {"steps", "N", "steps of training, each at a higher rate (100)", NULL,
+     AT(steps), 10, 100000, CMD_LR_FIND, KIND_INTEGER, 0},
     {"val", "DATA", "validate on this data instead", NULL, AT(val), 0, 0,
      CMD_TRAIN, KIND_STRING, 0},
     {"test", "DATA", "evaluate this data at the end instead", NULL, AT(test), 0,
@@ -88,12 +92,12 @@ static const struct option_spec specs[] = {
     {"test", "DATA", "the data to test on", NULL, AT(test), 0, 0, CMD_CHECK,
      KIND_STRING, 0},
     {"preset", "NAME", PRESETS "\n(chosen by number and size of the images)",
-     NULL, AT(preset), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+     NULL, AT(preset), 0, 0, CMD_TRAIN | CMD_LR_FIND, KIND_STRING, 0},
     {"preset", "NAME", PRESETS, NULL, AT(preset), 0, 0, LOOKS, KIND_STRING, 0},
     {"arch", "FILE", "a network described by a text file", NULL, AT(arch), 0, 0,
-     CMD_TRAIN | LOOKS, KIND_STRING, 0},
+     CMD_TRAIN | CMD_LR_FIND | LOOKS, KIND_STRING, 0},
     {"size", "HxW", "input height and width of the preset", NULL, AT(height), 1,
-     16384, CMD_TRAIN | LOOKS, KIND_SIZE, 0},
+     16384, CMD_TRAIN | CMD_LR_FIND | LOOKS, KIND_SIZE, 0},
     {"size", "HxW", "try this input height and width only", NULL, AT(height), 8,
      16384, CMD_SUGGEST, KIND_SIZE, 0},
     {"size", "HxW",
@@ -109,7 +113,7 @@ static const struct option_spec specs[] = {
      "that 80,000 images are seen)",
      NULL, AT(epochs), 1, 1000000, CMD_TRAIN, KIND_INTEGER, 0},
     {"batch", "N", "images in one step (32)", NULL, AT(batch), 1, 65536,
-     CMD_TRAIN, KIND_INTEGER, 0},
+     CMD_TRAIN | CMD_LR_FIND, KIND_INTEGER, 0},
     {"batch", "N", "count memory for this many images at once (32)", NULL,
      AT(batch), 1, 65536, CMD_INFO, KIND_INTEGER, 0},
     {"batch", "N", "images in one run (32)", NULL, AT(batch), 1, 65536,
@@ -133,17 +137,17 @@ static const struct option_spec specs[] = {
     {"lr", "X", "learning rate (0.001 for adam, 0.01 for sgd)", NULL,
      AT(learning_rate), 1e-30, 1000, CMD_TRAIN, KIND_FLOAT, 0},
     {"optimizer", "NAME", "adam, adamw or sgd", "adam|sgd|adamw", AT(optimizer),
-     0, 0, CMD_TRAIN, KIND_CHOICE, 0},
+     0, 0, CMD_TRAIN | CMD_LR_FIND, KIND_CHOICE, 0},
     {"nesterov", NULL, "Nesterov's momentum, for sgd", NULL, AT(nesterov), 0, 0,
-     CMD_TRAIN, KIND_FLAG, 0},
+     CMD_TRAIN | CMD_LR_FIND, KIND_FLAG, 0},
     {"weight-decay", "X", "decay of weights (0.01 for adamw, else 0)", NULL,
-     AT(weight_decay), 0, 10, CMD_TRAIN, KIND_FLOAT, 0},
+     AT(weight_decay), 0, 10, CMD_TRAIN | CMD_LR_FIND, KIND_FLOAT, 0},
     {"decay-all", NULL, "decay biases and batch norm too", NULL, AT(decay_all),
-     0, 0, CMD_TRAIN, KIND_FLAG, 0},
+     0, 0, CMD_TRAIN | CMD_LR_FIND, KIND_FLAG, 0},
     {"label-smoothing", "X", "share of a label given to all classes", NULL,
-     AT(label_smoothing), 0, 1, CMD_TRAIN, KIND_FLOAT, 0},
+     AT(label_smoothing), 0, 1, CMD_TRAIN | CMD_LR_FIND, KIND_FLOAT, 0},
     {"clip-norm", "X", "scale gradients down to this norm (0: never)", NULL,
-     AT(clip_norm), 0, 1e30, CMD_TRAIN, KIND_FLOAT, 0},
+     AT(clip_norm), 0, 1e30, CMD_TRAIN | CMD_LR_FIND, KIND_FLOAT, 0},
     {"schedule", "NAME",
      "of the learning rate: constant, step, cosine or\n"
      "one-cycle",
@@ -174,16 +178,16 @@ static const struct option_spec specs[] = {
     {"freeze", "PREFIX",
      "layers that do not learn: those whose names begin so;\n"
      "several with commas",
-     NULL, AT(freeze), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+     NULL, AT(freeze), 0, 0, CMD_TRAIN | CMD_LR_FIND, KIND_STRING, 0},
     {"layer-decay", "X",
      "each layer learns slower than the next, by this\n"
      "factor (1)",
-     NULL, AT(layer_decay), 1e-30, 1, CMD_TRAIN, KIND_FLOAT, 0},
+     NULL, AT(layer_decay), 1e-30, 1, CMD_TRAIN | CMD_LR_FIND, KIND_FLOAT, 0},
     {"resize", "RULE",
      "how images come to the input's size: stretch, crop\n"
      "or pad (crop)",
-     "stretch|crop|pad", AT(resize), 0, 0, CMD_TRAIN | CMD_PREVIEW, KIND_CHOICE,
-     0},
+     "stretch|crop|pad", AT(resize), 0, 0,
+     CMD_TRAIN | CMD_LR_FIND | CMD_PREVIEW, KIND_CHOICE, 0},
     {"augment", "WHAT",
      "change the training images at random: auto, none, light,\n"
      "strong, or a list such as flip,crop=4,rotate=10; auto\n"
@@ -212,7 +216,7 @@ static const struct option_spec specs[] = {
     {"init", "FILE",
      "start from this model, of any classes, or from weights\n"
      "in a safetensors file",
-     NULL, AT(init), 0, 0, CMD_TRAIN, KIND_STRING, 0},
+     NULL, AT(init), 0, 0, CMD_TRAIN | CMD_LR_FIND, KIND_STRING, 0},
     {"labels", "FILE", "names of the classes, one a line", NULL, AT(labels), 0,
      0, CMD_TRAIN | CMD_SAMPLE, KIND_STRING, 0},
     {"part", "NAME", "train, val, test or all of DATA", "train|val|test|all",
@@ -243,7 +247,8 @@ static const struct option_spec specs[] = {
     {"text", NULL, "print only the architecture text", NULL, AT(text), 0, 0,
      CMD_INFO, KIND_FLAG, 0},
     {"seed", "N", "of all that is random: same seed, same result (0)", NULL,
-     AT(seed), 0, 0, CMD_TRAIN | CMD_SAMPLE | CMD_SUGGEST | CMD_PREVIEW,
+     AT(seed), 0, 0,
+     CMD_TRAIN | CMD_LR_FIND | CMD_SAMPLE | CMD_SUGGEST | CMD_PREVIEW,
      KIND_SEED, 0},
     {"seed", "N", "with --val-split: as imgrec train was told (0)", NULL,
      AT(seed), 0, 0, CMD_REPORT, KIND_SEED, 0},
@@ -468,6 +473,7 @@ static void set_defaults(struct settings *s) {
   s->reject_rate = 0.05;
   s->resize = -1;
   s->batch = 32;
+  s->steps = 100;
   s->top = 3;
   s->count = 10;
   s->images = 512;

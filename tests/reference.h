@@ -180,6 +180,18 @@ static inline void ref_dropout(const struct ref_node *j) {
   }
 }
 
+/* That of image n is number (s << 32) + n. */
+static inline void ref_drop_path(const struct ref_node *j) {
+  const struct reference *r = j->r;
+  uint64_t stream = IMGREC__STREAM_DROPOUT + (uint64_t)j->n->layer;
+  size_t image = shape_count(&j->n->out);
+  for (size_t i = 0; i < ref_count(j); i++) {
+    float u = imgrec__random_unit(r->seed, stream, (r->step << 32) + i / image);
+    double kept = u >= j->n->rate ? j->in[0][i] / (1 - (double)j->n->rate) : 0;
+    j->out[i] = r->training ? kept : j->in[0][i];
+  }
+}
+
 static inline void ref_softmax_row(double *y, const double *x, size_t n) {
   double max = -INFINITY, sum = 0;
   for (size_t i = 0; i < n; i++)
@@ -230,6 +242,8 @@ static inline void ref_run(const struct ref_node *j) {
     ref_batch_norm(j);
   else if (strcmp(type, "dropout") == 0)
     ref_dropout(j);
+  else if (strcmp(type, "drop_path") == 0)
+    ref_drop_path(j);
   else if (strcmp(type, "softmax") == 0)
     ref_softmax(j);
   else if (strcmp(type, "add") == 0 || strcmp(type, "mul") == 0)

@@ -13,7 +13,7 @@ err=$tmp/err
 passed=0
 failed=0
 # All that there are, and the tests of this file.
-commands=$("$imgrec" --help | sed -n 's/^  \([a-z]\{3,\}\) .*/\1/p')
+commands=$("$imgrec" --help | sed -n 's/^  \([a-z][a-z-]\{2,\}\) .*/\1/p')
 suites=$(sed -n 's/^test_\([a-z_]*\)() {.*/\1/p' "$0")
 
 pass() { passed=$((passed + 1)); }
@@ -353,6 +353,32 @@ test_init() {
   expect 1 train "$tmp/two" --init "$tmp/digits.imgrec" --preset lenet5 \
     --size 28x28 -o "$tmp/none"
   complains 'the weights do not fit the network'
+}
+
+test_lr_find() {
+  expect 0 lr-find "$digits" -o "$tmp/lr.svg"
+  says '^tried [0-9]* rates from 1e-06 to '
+  says '^suggested: --optimizer adam[w]* --lr [0-9.e-]*$'
+  says '^wrote .*/lr.svg$'
+  check "no picture" grep -q 'Suggested learning rate' "$tmp/lr.svg"
+  command -v python3 >/dev/null &&
+    check "not XML" python3 -c 'import sys, xml.dom.minidom as m
+m.parse(sys.argv[1])' "$tmp/lr.svg"
+  expect 0 lr-find "$digits" --json --threads 1 --optimizer adamw --preset tiny \
+    --steps 50 -o "$tmp/lr.svg"
+  valid_json
+  says '^{"suggestion":[0-9.e-]*,"rates":\['
+  expect 0 lr-find "$digits" --init "$tmp/digits.imgrec" --freeze conv \
+    -o "$tmp/lr.svg"
+  says '^init: all weights'
+  expect 2 lr-find "$digits"
+  complains '-o FILE is missing'
+  expect 2 lr-find
+  complains 'give one DATA'
+  expect 1 lr-find "$tmp/nowhere" -o "$tmp/lr.svg"
+  expect 1 lr-find "$digits" -o "$tmp/no/such/lr.svg"
+  complains 'cannot write .*/no/such/lr.svg'
+  refused_by "lr-find $digits -o $tmp/none" --steps 9 x 100001
 }
 
 # Classes 0 and 1 of the digits, 1 being small.

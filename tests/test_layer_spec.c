@@ -173,6 +173,7 @@ static void test_layer_spec__types(void **state) {
                                       "flatten",
                                       "batch_norm",
                                       "dropout",
+                                      "drop_path",
                                       "softmax",
                                       "add",
                                       "mul",

@@ -606,7 +606,7 @@ enum {
 
 typedef struct imgrec_trainer_options {
   size_t struct_size;
-  uint64_t seed;       /* of dropout */
+  uint64_t seed;       /* of dropout and drop_path */
   int32_t optimizer;   /* IMGREC_OPTIMIZER_* */
   int32_t max_batch;   /* images in one step; 0: 32 */
   float learning_rate; /* 0: 0.001 for Adam and AdamW, 0.01 for SGD (Keras) */
@@ -1010,6 +1010,28 @@ typedef struct imgrec_reliability {
  * IMGREC_ERR_CANCELLED. */
 typedef int (*imgrec_answer_fn)(void *user, int64_t index, int class_index,
                                 const float *probabilities);
+
+typedef struct imgrec_rate_options {
+  size_t struct_size;
+  uint64_t seed;   /* of the order of images */
+  float low, high; /* of the rates that are tried; 0: 1e-6, and 1 (for SGD
+                      10) */
+  int32_t batch;   /* 0: the trainer's max_batch */
+  int32_t reserved;
+} imgrec_rate_options;
+
+IMGREC_API int imgrec_rate_options_init(imgrec_rate_options *options,
+                                        size_t struct_size);
+/* Looks for a learning rate (Smith 2017): `steps` (10 to 100000) steps of
+ * training, each at a rate that is by the same factor higher, until the loss is
+ * four times its least.  rates and losses: room for `steps` numbers each, the
+ * loss being a running mean over some ten steps; *suggestion: a tenth of the
+ * rate at which that was least, 0 where it never fell.  Returns how many steps
+ * were made.  The weights and the trainer's rate are as before, its moments
+ * begin anew.  IMGREC_ERR_IO and _FORMAT of images, _MEMORY. */
+IMGREC_API int imgrec_find_rate(imgrec_trainer *trainer, imgrec_dataset *train,
+                                const imgrec_rate_options *options, int steps,
+                                float *rates, float *losses, float *suggestion);
 
 typedef struct imgrec_evaluation {
   size_t struct_size;

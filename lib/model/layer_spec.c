@@ -55,6 +55,7 @@ static const struct layer_spec specs[] = {
     {&imgrec__op_batch_norm, 0, "",
      KEY_FROM | KEY_EPSILON | KEY_MOMENTUM | KEY_ACTIVATION | KEY_ALPHA},
     {&imgrec__op_dropout, 0, "r", KEY_FROM},
+    {&imgrec__op_drop_path, 0, "r", KEY_FROM},
     {&imgrec__op_softmax, 0, "", KEY_FROM},
     {&imgrec__op_add, 0, "", KEY_FROM | KEY_ACTIVATION | KEY_ALPHA},
     {&imgrec__op_mul, 0, "", KEY_FROM | KEY_ACTIVATION | KEY_ALPHA},

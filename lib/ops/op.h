@@ -137,7 +137,7 @@ struct run {
    * dy are then those of the last of them. */
   const struct node *bn, *act, *pool;
   uint8_t *won;        /* of pool, while training */
-  uint64_t seed, step; /* of dropout */
+  uint64_t seed, step; /* of dropout and drop_path */
 };
 
 /* What an operator can do along with its own work.  OP_TAKES_BN and
@@ -183,8 +183,8 @@ extern const struct op imgrec__op_input, imgrec__op_conv2d,
     imgrec__op_depthwise_conv2d, imgrec__op_max_pool2d, imgrec__op_min_pool2d,
     imgrec__op_avg_pool2d, imgrec__op_global_avg_pool2d,
     imgrec__op_global_max_pool2d, imgrec__op_dense, imgrec__op_flatten,
-    imgrec__op_batch_norm, imgrec__op_dropout, imgrec__op_softmax,
-    imgrec__op_add, imgrec__op_mul, imgrec__op_concat;
+    imgrec__op_batch_norm, imgrec__op_dropout, imgrec__op_drop_path,
+    imgrec__op_softmax, imgrec__op_add, imgrec__op_mul, imgrec__op_concat;
 /* One for each activation, in the order of enum activation. */
 extern const struct op imgrec__op_activation[ACT_COUNT];
 

@@ -84,9 +84,13 @@ static int is_convolution(const struct node *n) {
   return n->op == &imgrec__op_conv2d || n->op == &imgrec__op_depthwise_conv2d;
 }
 
+static int is_dropping(const struct node *n) {
+  return n->op == &imgrec__op_dropout || n->op == &imgrec__op_drop_path;
+}
+
 static int is_passed_over(const struct node *n) {
   return n->op == &imgrec__op_max_pool2d || n->op == &imgrec__op_min_pool2d ||
-         n->op == &imgrec__op_avg_pool2d || n->op == &imgrec__op_dropout;
+         n->op == &imgrec__op_avg_pool2d || is_dropping(n);
 }
 
 /* Whether all that is behind node i knows what is before it through i. */
@@ -130,7 +134,7 @@ static void take_node(struct node *to, const struct node *from, int shift) {
   *to = *from;
   if (from->op == &imgrec__op_batch_norm)
     to->op = &norm_op;
-  else if (from->op == &imgrec__op_dropout)
+  else if (is_dropping(from))
     to->op = &copy_op;
   for (int k = 0; k < to->input_count; k++)
     to->inputs[k] -= shift;

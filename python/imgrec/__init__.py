@@ -16,11 +16,11 @@ import struct
 from ctypes import (POINTER, byref, c_char_p, c_float, c_int, c_int32, c_int64,
                     c_size_t, c_uint64, c_void_p)
 
-__all__ = ["ADAM", "F32", "I32", "SGD", "U8", "Context", "Error", "Model",
+__all__ = ["ADAM", "ADAMW", "F32", "I32", "SGD", "U8", "Context", "Error", "Model",
            "Tensor", "Trainer", "version"]
 
 F32, U8, I32 = 1, 2, 3
-ADAM, SGD = 0, 1
+ADAM, SGD, ADAMW = 0, 1, 2
 _FORMATS = {F32: "f", U8: "B", I32: "i"}
 
 
@@ -68,7 +68,11 @@ class TrainerOptions(_Options):
                 ("optimizer", c_int32), ("max_batch", c_int32),
                 ("learning_rate", c_float), ("momentum", c_float),
                 ("beta1", c_float), ("beta2", c_float), ("epsilon", c_float),
-                ("accumulate", c_int32)]
+                ("accumulate", c_int32), ("nesterov", c_int32),
+                ("weight_decay", c_float), ("decay_all", c_int32),
+                ("label_smoothing", c_float), ("clip_norm", c_float),
+                ("ema_decay", c_float), ("layer_decay", c_float),
+                ("reserved", c_int32)]
 
 
 class _Result(ctypes.Structure):
