@@ -31,40 +31,48 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int one(imgrec_context *ctx, const imgrec_augment *a, int side,
-               const struct pixels *src, unsigned char *bytes, float *x,
-               uint64_t index) {
+static imgrec_preprocess input(int side) {
   imgrec_preprocess p;
   imgrec_preprocess_init(&p, sizeof p);
   p.height = p.width = side;
   p.channels = 3;
   p.resize = IMGREC_RESIZE_CROP;
-  const int original[2] = {side == 32 ? 32 : 375, side == 32 ? 32 : 500};
+  return p;
+}
+
+static int one(imgrec_context *ctx, const imgrec_augment *a,
+               const imgrec_preprocess *p, const int original[2],
+               const struct pixels *src, unsigned char *bytes, float *x,
+               uint64_t index) {
   const struct augment_key key = {1, 1, index};
   int status = imgrec__augment(bytes, ctx->kernels, &ctx->allocator,
-                               &ctx->error, src, original, &p, a, &key);
-  return status < 0 ? status
-                    : imgrec__preprocess(x, ctx->kernels, &ctx->allocator,
-                                         &ctx->error, bytes, side, side, 3, &p);
+                               &ctx->error, src, original, p, a, &key);
+  return status < 0
+             ? status
+             : imgrec__preprocess(x, ctx->kernels, &ctx->allocator, &ctx->error,
+                                  bytes, p->height, p->width, 3, p);
 }
 
 static void run(imgrec_context *ctx, const char *list, int side,
                 double seconds) {
   static unsigned char pixels[280 * 280 * 3], bytes[224 * 224 * 3];
   static float x[224 * 224 * 3];
+  const int original[2] = {side == 32 ? 32 : 375, side == 32 ? 32 : 500};
+  const imgrec_preprocess p = input(side);
+  imgrec_preprocess stage;
   imgrec_augment a;
   imgrec_augment_init(&a, sizeof a);
   if (imgrec_augment_parse(&a, ctx, list) < 0)
     exit(1);
-  int large = imgrec__augment_resamples(&a) && side > 32;
-  struct pixels src = {pixels, large ? 280 : side, large ? 280 : side, 3};
+  imgrec__augment_stage(&stage, &p, &a, original[0], original[1]);
+  struct pixels src = {pixels, stage.height, stage.width, 3};
   for (size_t i = 0; i < sizeof pixels; i++)
     pixels[i] = (unsigned char)(i / 3 % 251 + i % 3 * 40);
   double begin = now(), end = begin;
   uint64_t n = 0;
   while (end - begin < seconds) {
     for (int i = 0; i < 16; i++)
-      if (one(ctx, &a, side, &src, bytes, x, n++) < 0)
+      if (one(ctx, &a, &p, original, &src, bytes, x, n++) < 0)
         exit(1);
     end = now();
   }
