@@ -278,6 +278,13 @@ int choose_augmentation(struct augmentation *out, imgrec_context *ctx,
                         const char *text);
 void print_augmentation(const struct augmentation *a);
 
+/* ---- cmd_preview.c ------------------------------------------------------ */
+
+/* A PNG file of images as a network will see them, s->count of them. */
+int write_preview(const struct settings *s, imgrec_context *ctx,
+                  imgrec_dataset *data, const imgrec_preprocess *input,
+                  const struct augmentation *augment, const char *path);
+
 /* ---- init_model.c ------------------------------------------------------- */
 
 /* With --init and no other network named, the model of that file for `classes`

@@ -232,6 +232,35 @@ static int draw_images(struct sheet *sheet) {
 
 /* ---- The command -------------------------------------------------------- */
 
+/* Makes and writes the sheet of what is chosen. */
+static int write_sheet(struct sheet *sheet, const char *path) {
+  int code = make_canvas(sheet);
+  if (code == EXIT_OK)
+    code = draw_images(sheet);
+  return code == EXIT_OK ? write_png(path, sheet->canvas, NAME) : code;
+}
+
+int write_preview(const struct settings *s, imgrec_context *ctx,
+                  imgrec_dataset *data, const imgrec_preprocess *input,
+                  const struct augmentation *augment, const char *path) {
+  struct sheet sheet = {.s = s,
+                        .ctx = ctx,
+                        .data = data,
+                        .augment = *augment,
+                        .rows = (int)s->count};
+  if (sheet.rows > imgrec_dataset_size(data))
+    sheet.rows = (int)imgrec_dataset_size(data);
+  imgrec_preprocess_init(&sheet.input, sizeof sheet.input);
+  sheet.input.height = input->height;
+  sheet.input.width = input->width;
+  sheet.input.channels = input->channels;
+  sheet.input.resize = input->resize;
+  sheet.input.scale = 1.0f;
+  int code = write_sheet(&sheet, path);
+  imgrec_tensor_destroy(sheet.canvas);
+  return code;
+}
+
 static int run(struct sheet *sheet) {
   int code = check_augmentation(sheet->ctx, sheet->s->augment, NAME);
   if (code == EXIT_OK)
@@ -241,11 +270,7 @@ static int run(struct sheet *sheet) {
   if (code == EXIT_OK)
     code = choose(sheet);
   if (code == EXIT_OK)
-    code = make_canvas(sheet);
-  if (code == EXIT_OK)
-    code = draw_images(sheet);
-  if (code == EXIT_OK)
-    code = write_png(sheet->s->output, sheet->canvas, NAME);
+    code = write_sheet(sheet, sheet->s->output);
   if (code != EXIT_OK)
     return code;
   print_augmentation(&sheet->augment);

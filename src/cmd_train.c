@@ -333,14 +333,33 @@ static int interrupted(struct job *job, int signal_number) {
   return 128 + signal_number;
 }
 
+/* RUN/preview.png, for the page. */
+static int write_sheet(struct job *job) {
+  imgrec_preprocess p;
+  size_t size = strlen(job->run.folder) + sizeof "/preview.png";
+  char *path = malloc(size);
+  if (path == NULL)
+    return fail(NAME, "out of memory");
+  snprintf(path, size, "%s/preview.png", job->run.folder);
+  imgrec_preprocess_init(&p, sizeof p);
+  int code = imgrec_model_get_preprocess(job->model, &p) < 0
+                 ? train_library_failed(job)
+                 : write_preview(job->s, job->ctx, job->train, &p,
+                                 &job->augment, path);
+  free(path);
+  return code;
+}
+
 /* The page, and the line that ends the log: only then the run is done. */
 static int finish_run(struct job *job) {
   const struct run_data data = {job->train, job->val, job->test};
   if (job->run.folder == NULL)
     return EXIT_OK;
   run_mend(&job->run);
-  int code =
-      write_run_report(job->s, job->ctx, job->model, job->run.folder, &data);
+  int code = write_sheet(job);
+  if (code == EXIT_OK)
+    code =
+        write_run_report(job->s, job->ctx, job->model, job->run.folder, &data);
   train_print_done_json(job, job->run.log);
   return code;
 }
