@@ -124,6 +124,8 @@ static int read_checkpoint(struct fit *f) {
   list_bad(f, &s, f->bad);
   int status = imgrec__state_load(&s, f->model, f->options.resume);
   p->epochs = wanted;
+  if (status >= 0 && f->bad) /* the sampler's order leaves them out */
+    memcpy(f->store->bad, f->bad, (size_t)f->store->count);
   f->inside = status >= 0 && p->epoch > 0 && !p->epoch_done;
   set_means(f);
   return status;

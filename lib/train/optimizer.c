@@ -82,8 +82,9 @@ int imgrec__optimizer_create(struct imgrec_trainer *t) {
   if (o->clip_norm > 0)
     t->squares = imgrec__alloc_array(a, pieces, sizeof *t->squares);
   if (o->ema_decay > 0)
+    /* zero between the parameters too, which a checkpoint does not fill */
     t->average =
-        imgrec__alloc_array(a, t->model->weight_floats, sizeof *t->average);
+        imgrec__alloc_zero(a, t->model->weight_floats * sizeof *t->average);
   if (!t->rules || (o->clip_norm > 0 && !t->squares) ||
       (o->ema_decay > 0 && !t->average))
     return imgrec__fail_memory(&ctx->error, a, "the trainer");
