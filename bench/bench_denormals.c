@@ -104,7 +104,7 @@ static void run_avg_pool(const struct kernels *k, struct arrays *s) {
 }
 
 static void run_avg_pool_grad(const struct kernels *k, struct arrays *s) {
-  k->avg_pool_grad(s->y, s->a, &window, 0, CHANNELS);
+  k->avg_pool_grad(s->y, s->a, &window, 0, window.height);
 }
 
 static void run_max_pool(const struct kernels *k, struct arrays *s) {
