@@ -15,6 +15,11 @@
 #define ROUNDER 0x1.8p23f
 /* exp of this is just above the least normal number. */
 #define EXP_LEAST -87.3365f
+/* Less than this adds nothing to 1; it is taken for 0 where it is only added,
+ * as sums and products of denormal numbers may take many times as long. */
+#define FAINT 0x1p-40f
+
+INLINE vf without_faint(vf x) { return vselect(vabs(x) < FAINT, (vf){0}, x); }
 
 /* c[0] + c[1] x + ... + c[n-1] x^(n-1) */
 INLINE vf polynomial(vf x, const float *c, int n) {
@@ -32,7 +37,7 @@ INLINE vf vexp(vf x) {
   static const float c[] = {0.5f, 0.16666576266288757f, 0.041666556149721146f,
                             0.008363178931176662f, 0.0013926184037700295f};
   /* The order of the operands lets a NaN through. */
-  vf bounded = vmin(splat(89.0f), vmax(splat(EXP_LEAST), x));
+  vf bounded = vmin(splat(89.0f), vmax(splat(EXP_LEAST), without_faint(x)));
   vf t = vfma(bounded, splat(LOG2_E), splat(ROUNDER));
   vf n = t - ROUNDER;
   vf r = vfma(n, splat(-LN2_HIGH), bounded);
@@ -71,8 +76,8 @@ INLINE vf vtanh(vf x) {
   static const float c[] = {-0.333333283662796f, 0.1333276927471161f,
                             -0.05385090783238411f, 0.020997179672122f,
                             -0.006096714176237583f};
-  vf a = vabs(x), z = a * a;
-  vf near = vfma(a * z, polynomial(z, c, 5), a);
+  vf a = vabs(x), b = without_faint(a), z = b * b;
+  vf near = vfma(b * z, polynomial(z, c, 5), a);
   vf far = 1.0f - 2.0f / (vexp(a + a) + 1.0f);
   vu y = (vu)vselect(a < 0.625f, near, far);
   return (vf)(y | ((vu)x & 0x80000000u));
@@ -91,8 +96,9 @@ INLINE vf vnormal(vf x, vf *bell) {
       0.13068662583827972f, 0.13082264363765717f,  0.11470560729503632f,
       0.10290015488862991f, -0.00669686496257782f, 0.1476542204618454f,
       -0.1893479973077774f, 0.08071977645158768f,  -0.011444119736552238f};
-  vf t = 1.0f / vfma(vabs(x), splat(0.3275911f), splat(1.0f));
-  *bell = vexp(x * x * -0.5f);
+  vf y = without_faint(x);
+  vf t = 1.0f / vfma(vabs(y), splat(0.3275911f), splat(1.0f));
+  *bell = vexp(y * y * -0.5f);
   vf tail = *bell * (t * polynomial(t, c, 9));
   return vselect(x < 0.0f, tail, 1.0f - tail);
 }
