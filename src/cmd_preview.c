@@ -154,6 +154,7 @@ static int64_t place_of(const struct sheet *sheet, int n) {
 /* What the batch of a column is made of. */
 struct batch {
   imgrec_tensor **images, *x, *targets, *labels;
+  int64_t *places; /* of the images in the data */
 };
 
 /* Image i as the network's input in that epoch; a status of the library. */
@@ -162,7 +163,7 @@ static int put(const struct sheet *sheet, struct batch *b, int i, int epoch,
   imgrec_tensor *bytes = NULL, *floats = NULL;
   int status = imgrec_image_augment(&bytes, b->images[i], &sheet->input, a,
                                     sheet->s->seed, (uint64_t)epoch,
-                                    (uint64_t)place_of(sheet, i));
+                                    (uint64_t)b->places[i]);
   if (status >= 0)
     status = imgrec_image_preprocess(&floats, bytes, &sheet->input);
   if (status >= 0) {
@@ -193,6 +194,22 @@ static int draw_column(struct sheet *sheet, struct batch *b, int column) {
   return EXIT_OK;
 }
 
+/* The image at its place, or else the next one that can be read. */
+static int read_image(const struct sheet *sheet, struct batch *b, int i) {
+  int64_t size = imgrec_dataset_size(sheet->data), first = place_of(sheet, i);
+  int status = IMGREC_ERR_FORMAT;
+  for (int64_t tried = 0; tried < size && status < 0; tried++) {
+    b->places[i] = (first + tried) % size;
+    status = imgrec_dataset_image(&b->images[i], sheet->data, b->places[i]);
+    if (status == IMGREC_ERR_MEMORY)
+      break;
+  }
+  if (status >= 0)
+    ((int32_t *)imgrec_tensor_data(b->labels))[i] =
+        imgrec_dataset_class(sheet->data, b->places[i]);
+  return status;
+}
+
 static int make_batch(struct sheet *sheet, struct batch *b) {
   const imgrec_preprocess *p = &sheet->input;
   int classes = imgrec_dataset_classes(sheet->data);
@@ -204,26 +221,24 @@ static int make_batch(struct sheet *sheet, struct batch *b) {
         imgrec_tensor_create(&b->targets, sheet->ctx, IMGREC_F32, 2, targets);
   if (status >= 0)
     status = imgrec_tensor_create(&b->labels, sheet->ctx, IMGREC_I32, 1, shape);
-  for (int i = 0; i < sheet->rows && status >= 0; i++) {
-    int64_t place = place_of(sheet, i);
-    ((int32_t *)imgrec_tensor_data(b->labels))[i] =
-        imgrec_dataset_class(sheet->data, place);
-    status = imgrec_dataset_image(&b->images[i], sheet->data, place);
-  }
+  for (int i = 0; i < sheet->rows && status >= 0; i++)
+    status = read_image(sheet, b, i);
   return status < 0 ? library_failed(sheet) : EXIT_OK;
 }
 
 static int draw_images(struct sheet *sheet) {
-  struct batch b = {NULL, NULL, NULL, NULL};
-  b.images = calloc((size_t)sheet->rows, sizeof *b.images);
-  if (b.images == NULL)
-    return fail(NAME, "out of memory");
-  int code = make_batch(sheet, &b);
+  struct batch b = {NULL, NULL, NULL, NULL, NULL};
+  size_t rows = (size_t)sheet->rows;
+  b.images = calloc(rows, sizeof *b.images);
+  b.places = calloc(rows, sizeof *b.places);
+  int code = b.images && b.places ? make_batch(sheet, &b)
+                                  : fail(NAME, "out of memory");
   for (int column = 0; code == EXIT_OK && column < COLUMNS; column++)
     code = draw_column(sheet, &b, column);
-  for (int i = 0; i < sheet->rows; i++)
+  for (size_t i = 0; b.images && i < rows; i++)
     imgrec_tensor_destroy(b.images[i]);
   free(b.images);
+  free(b.places);
   imgrec_tensor_destroy(b.x);
   imgrec_tensor_destroy(b.targets);
   imgrec_tensor_destroy(b.labels);

@@ -165,7 +165,8 @@ static void take_field(const struct json *j, const struct field *f) {
   int value = imgrec__json_get(j, 0, f->name);
   int64_t bits = 0;
   if (f->kind == FIELD_MASK) {
-    memset(f->value, 0, (size_t)f->count);
+    if (f->count > 0)
+      memset(f->value, 0, (size_t)f->count);
     read_mask(j, value, f, f->value);
     return;
   }
