@@ -163,6 +163,14 @@ struct choice {
   const char *preset, *why; /* "small", "for small pictures" */
 };
 
+/* Where a network is made for data (network.c): EXIT_USAGE where --preset,
+ * --arch and --size contradict each other; its text for free(), and what was
+ * chosen where the user did not say; how images come to its input, by --resize
+ * and, in a `fresh` network, as usual: a status of the library. */
+int check_network_options(const struct settings *s, const char *command);
+int network_text(char **text, struct choice *choice, const struct settings *s,
+                 const imgrec_dataset *data, const char *command);
+int set_preprocess(imgrec_model *model, const struct settings *s, int fresh);
 /* The network for so many images of H, W, C, where H and W are 0 for photos
  * that are to be made smaller. */
 struct choice choose_preset(const int64_t shape[3], int64_t images);

@@ -29,12 +29,7 @@ static int check_settings(const struct settings *s) {
     return usage_error(NAME, "give one DATA, not %d", s->argument_count);
   if (s->output == NULL)
     return usage_error(NAME, "-o FILE is missing: where to draw the losses");
-  if (s->preset != NULL && s->arch != NULL)
-    return usage_error(NAME, "--preset and --arch exclude each other");
-  if (s->arch != NULL && s->height > 0)
-    return usage_error(NAME, "--size is for presets; with --arch the input "
-                             "line of the file says the size");
-  int code = s->preset ? check_preset(s->preset, NAME) : EXIT_OK;
+  int code = check_network_options(s, NAME);
   return code != EXIT_OK ? code : check_train_options(s, NAME);
 }
 
@@ -48,40 +43,6 @@ static int open_data(struct finder *f) {
 
 /* ---- Network ------------------------------------------------------------- */
 
-/* As imgrec train chooses it. */
-static int get_architecture(struct finder *f) {
-  const struct settings *s = f->s;
-  int64_t shape[3];
-  if (s->arch != NULL)
-    return read_text_file(&f->architecture, s->arch, NAME);
-  imgrec_dataset_shape(f->data, shape);
-  choose_input(shape);
-  if (s->height > 0) {
-    shape[0] = s->height;
-    shape[1] = s->width;
-  }
-  const struct choice choice =
-      choose_preset(shape, imgrec_dataset_size(f->data));
-  return preset_text(&f->architecture, s->preset ? s->preset : choice.preset,
-                     shape, imgrec_dataset_classes(f->data), NAME);
-}
-
-static int set_preprocess(struct finder *f) {
-  imgrec_preprocess p;
-  int status = imgrec_preprocess_init(&p, sizeof p);
-  if (status >= 0)
-    status = imgrec_model_get_preprocess(f->model, &p);
-  if (f->architecture != NULL) { /* else it is that of --init */
-    p.resize = IMGREC_RESIZE_CROP;
-    p.scale = 1.0f / 255.0f;
-  }
-  if (f->s->resize >= 0)
-    p.resize = f->s->resize;
-  if (status >= 0)
-    status = imgrec_model_set_preprocess(f->model, &p);
-  return status < 0 ? library_failed(f) : EXIT_OK;
-}
-
 static int make_model(struct finder *f) {
   imgrec_model_options options;
   imgrec_model_options_init(&options, sizeof options);
@@ -91,7 +52,8 @@ static int make_model(struct finder *f) {
                         imgrec_dataset_classes(f->data), &options, NAME);
   if (code != EXIT_OK || f->model != NULL)
     return code;
-  code = get_architecture(f);
+  struct choice choice;
+  code = network_text(&f->architecture, &choice, f->s, f->data, NAME);
   if (code != EXIT_OK)
     return code;
   if (imgrec_model_create(&f->model, f->ctx, f->architecture, &options) < 0)
@@ -186,7 +148,9 @@ static int run(struct finder *f) {
   if (code == EXIT_OK)
     code = make_model(f);
   if (code == EXIT_OK)
-    code = set_preprocess(f);
+    code = set_preprocess(f->model, f->s, f->architecture != NULL) < 0
+               ? library_failed(f)
+               : EXIT_OK;
   if (code == EXIT_OK)
     code = make_trainer(f);
   return code == EXIT_OK ? find(f) : code;

@@ -45,12 +45,7 @@ static int check_settings(const struct settings *s) {
                              "or --run DIR");
   if (s->checkpoint_minutes >= 0 && s->run == NULL && s->resume == NULL)
     return usage_error(NAME, "--checkpoint-minutes goes with --run DIR");
-  if (s->preset != NULL && s->arch != NULL)
-    return usage_error(NAME, "--preset and --arch exclude each other");
-  if (s->arch != NULL && s->height > 0)
-    return usage_error(NAME, "--size is for presets; with --arch the input "
-                             "line of the file says the size");
-  int code = s->preset ? check_preset(s->preset, NAME) : EXIT_OK;
+  int code = check_network_options(s, NAME);
   if (code == EXIT_OK)
     code = check_train_options(s, NAME);
   if (code == EXIT_OK && s->output != NULL)
@@ -145,20 +140,10 @@ static int look_over_data(struct job *job) {
 /* ---- Network ------------------------------------------------------------ */
 
 static int get_architecture(struct job *job) {
-  const struct settings *s = job->s;
-  int64_t shape[3];
-  if (s->arch != NULL)
-    return read_text_file(&job->architecture, s->arch, NAME);
-  imgrec_dataset_shape(job->train, shape);
-  choose_input(shape);
-  if (s->height > 0) {
-    shape[0] = s->height;
-    shape[1] = s->width;
-  }
-  job->choice = choose_preset(shape, imgrec_dataset_size(job->train));
-  job->preset = s->preset ? s->preset : job->choice.preset;
-  return preset_text(&job->architecture, job->preset, shape,
-                     imgrec_dataset_classes(job->train), NAME);
+  int code =
+      network_text(&job->architecture, &job->choice, job->s, job->train, NAME);
+  job->preset = job->choice.preset;
+  return code;
 }
 
 static int check_classes(const struct job *job) {
@@ -188,22 +173,6 @@ static int set_labels(struct job *job) {
     status = imgrec_model_set_labels(job->model, count,
                                      (const char *const *)job->labels.names);
   free(labels);
-  return status < 0 ? train_library_failed(job) : EXIT_OK;
-}
-
-static int set_preprocess(struct job *job) {
-  imgrec_preprocess p;
-  int status = imgrec_preprocess_init(&p, sizeof p);
-  if (status >= 0)
-    status = imgrec_model_get_preprocess(job->model, &p);
-  if (job->architecture != NULL) { /* else it is that of --init */
-    p.resize = IMGREC_RESIZE_CROP;
-    p.scale = 1.0f / 255.0f;
-  }
-  if (job->s->resize >= 0)
-    p.resize = job->s->resize;
-  if (status >= 0)
-    status = imgrec_model_set_preprocess(job->model, &p);
   return status < 0 ? train_library_failed(job) : EXIT_OK;
 }
 
@@ -240,7 +209,9 @@ static int make_model(struct job *job) {
   if (code == EXIT_OK)
     code = set_labels(job);
   if (code == EXIT_OK)
-    code = set_preprocess(job);
+    code = set_preprocess(job->model, job->s, job->architecture != NULL) < 0
+               ? train_library_failed(job)
+               : EXIT_OK;
   return code;
 }
 

@@ -52,3 +52,44 @@ imgrec_layer_info layer_info(const imgrec_model *model, int index) {
   imgrec_model_layer(model, index, &info);
   return info;
 }
+
+int check_network_options(const struct settings *s, const char *command) {
+  if (s->preset != NULL && s->arch != NULL)
+    return usage_error(command, "--preset and --arch exclude each other");
+  if (s->arch != NULL && s->height > 0)
+    return usage_error(command, "--size is for presets; with --arch the input "
+                                "line of the file says the size");
+  return s->preset ? check_preset(s->preset, command) : EXIT_OK;
+}
+
+int network_text(char **text, struct choice *choice, const struct settings *s,
+                 const imgrec_dataset *data, const char *command) {
+  int64_t shape[3];
+  if (s->arch != NULL)
+    return read_text_file(text, s->arch, command);
+  imgrec_dataset_shape(data, shape);
+  choose_input(shape);
+  if (s->height > 0) {
+    shape[0] = s->height;
+    shape[1] = s->width;
+  }
+  *choice = choose_preset(shape, imgrec_dataset_size(data));
+  if (s->preset != NULL)
+    choice->preset = s->preset;
+  return preset_text(text, choice->preset, shape, imgrec_dataset_classes(data),
+                     command);
+}
+
+int set_preprocess(imgrec_model *model, const struct settings *s, int fresh) {
+  imgrec_preprocess p;
+  int status = imgrec_preprocess_init(&p, sizeof p);
+  if (status >= 0)
+    status = imgrec_model_get_preprocess(model, &p);
+  if (fresh) {
+    p.resize = IMGREC_RESIZE_CROP;
+    p.scale = 1.0f / 255.0f;
+  }
+  if (s->resize >= 0)
+    p.resize = s->resize;
+  return status < 0 ? status : imgrec_model_set_preprocess(model, &p);
+}
