@@ -42,14 +42,8 @@ static imgrec_trainer_options some_options(int optimizer, int accumulate) {
 
 static void make(struct fixture *f, const char *net, int threads,
                  const imgrec_trainer_options *options) {
-  imgrec_context_options c;
   memset(f, 0, sizeof *f);
-  imgrec_context_options_init(&c, sizeof c);
-  c.threads = threads;
-  c.alloc = failing_alloc;
-  c.free = failing_free;
-  c.alloc_user = &f->alloc;
-  assert_int_equal(imgrec_context_create(&f->ctx, &c), 0);
+  f->ctx = counted_context(&f->alloc, threads);
   f->model = new_model(f->ctx, net, 8, 1);
   assert_ok(f->ctx, imgrec_trainer_create(&f->trainer, f->model, options));
   f->train = toy_data(f->ctx, 45, 0, 60);

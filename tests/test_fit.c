@@ -23,15 +23,9 @@ struct fixture {
 };
 
 static void make(struct fixture *f, int threads, float rate) {
-  imgrec_context_options c;
   imgrec_trainer_options t;
   memset(f, 0, sizeof *f);
-  imgrec_context_options_init(&c, sizeof c);
-  c.threads = threads;
-  c.alloc = failing_alloc;
-  c.free = failing_free;
-  c.alloc_user = &f->alloc;
-  assert_int_equal(imgrec_context_create(&f->ctx, &c), 0);
+  f->ctx = counted_context(&f->alloc, threads);
   f->model = new_model(f->ctx, TOY_NET, 8, 1);
   imgrec_trainer_options_init(&t, sizeof t);
   t.learning_rate = rate;

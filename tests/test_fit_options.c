@@ -40,14 +40,8 @@ static int watch(void *user, const imgrec_progress *p) {
 }
 
 static void make(struct fixture *f, int threads) {
-  imgrec_context_options c;
   memset(f, 0, sizeof *f);
-  imgrec_context_options_init(&c, sizeof c);
-  c.threads = threads;
-  c.alloc = failing_alloc;
-  c.free = failing_free;
-  c.alloc_user = &f->alloc;
-  assert_int_equal(imgrec_context_create(&f->ctx, &c), 0);
+  f->ctx = counted_context(&f->alloc, threads);
   f->model = new_model(f->ctx, TOY_NET, 8, 1);
   f->train = toy_data(f->ctx, 45, 0, 60);
   f->val = toy_data(f->ctx, 21, 100, 60);

@@ -4,6 +4,7 @@
 #ifndef TOY_DATA_H
 #define TOY_DATA_H
 
+#include "failing_alloc.h"
 #include "nets.h"
 
 /* n images of 6 x 6 grey, noise below 100; in class i the i-th pair of rows is
@@ -36,6 +37,20 @@ static inline imgrec_dataset *toy_data(imgrec_context *ctx, int n,
   imgrec_tensor_destroy(images);
   imgrec_tensor_destroy(labels);
   return d;
+}
+
+/* A context whose blocks are counted, and can be made to fail. */
+static inline imgrec_context *counted_context(struct failing *alloc,
+                                              int threads) {
+  imgrec_context_options c;
+  imgrec_context *ctx = NULL;
+  imgrec_context_options_init(&c, sizeof c);
+  c.threads = threads;
+  c.alloc = failing_alloc;
+  c.free = failing_free;
+  c.alloc_user = alloc;
+  assert_int_equal(imgrec_context_create(&ctx, &c), 0);
+  return ctx;
 }
 
 #define TOY_NET                                                                \
