@@ -112,27 +112,12 @@ def step(net, optimizer, recipe, x, y):
     return loss.item()
 
 
-def epochs_in(minutes, recipe, x, y, steps):
-    """Epochs that fit, from the time of some steps of another net."""
-    net = Net(recipe["arch"]).to(memory_format=torch.channels_last)
-    optimizer, generator = optimizer_of(net, recipe), torch.Generator()
-    times = []
-    for i in range(10):
-        begin = time.perf_counter()
-        index = torch.arange(recipe["batch"]) % len(x)
-        step(net, optimizer, recipe, batch_of(x, index, recipe, generator),
-             y[index])
-        times.append(time.perf_counter() - begin)
-    return max(1, int(60 * minutes / (sorted(times)[5] * steps * 1.03)))
-
-
-def train(net, recipe, data, val, generator, epochs, begin):
+def train(net, recipe, data, val, generator, begin):
     x, y = data
-    batch = recipe["batch"]
+    batch, epochs = recipe["batch"], recipe["epochs"]
     steps = -(-len(x) // batch)
     optimizer = optimizer_of(net, recipe)
-    schedule = schedule_of(optimizer, {**recipe, "epochs": epochs},
-                           epochs * steps)
+    schedule = schedule_of(optimizer, recipe, epochs * steps)
     for epoch in range(1, epochs + 1):
         order, losses = torch.randperm(len(x), generator=generator), []
         for index in order.split(batch):
@@ -154,14 +139,10 @@ def main(recipe):
     folder = pathlib.Path(recipe["data"])
     begin = time.perf_counter()
     data, val = split(*read(folder, "train"), recipe["val_split"], generator)
-    epochs = recipe["epochs"]
-    if recipe["minutes"]:
-        epochs = epochs_in(recipe["minutes"], recipe, *data,
-                           -(-len(data[0]) // recipe["batch"]))
     net = Net(recipe["arch"]).to(memory_format=torch.channels_last)
-    train(net, recipe, data, val, generator, epochs, begin)
+    train(net, recipe, data, val, generator, begin)
     print(json.dumps({
-        "event": "done", "epochs": epochs,
+        "event": "done", "epochs": recipe["epochs"],
         "test_accuracy": accuracy(net, *read(folder, "test")),
         "seconds": time.perf_counter() - begin}))
 
