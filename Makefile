@@ -145,13 +145,15 @@ check: tests ## build and run all tests
 .PHONY: check-asan check-ubsan check-tsan check-valgrind
 check-asan: ## tests of the library under AddressSanitizer
 	$(MAKE) BUILD=$(BUILD)/asan \
-		CFLAGS='-O1 -g -fsanitize=address -fno-omit-frame-pointer' \
+		CFLAGS='-O1 -g -DIMGREC_ASSERTS -fsanitize=address \
+		-fno-omit-frame-pointer' \
 		check-units
 check-ubsan: ## ... under UndefinedBehaviorSanitizer
-	$(MAKE) BUILD=$(BUILD)/ubsan CFLAGS='-O1 -g -fsanitize=undefined \
-		-fno-sanitize-recover=all' check-units
+	$(MAKE) BUILD=$(BUILD)/ubsan CFLAGS='-O1 -g -DIMGREC_ASSERTS \
+		-fsanitize=undefined -fno-sanitize-recover=all' check-units
 check-tsan: ## ... under ThreadSanitizer
-	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g -fsanitize=thread' check-units
+	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g -DIMGREC_ASSERTS \
+		-fsanitize=thread' check-units
 # Left out: test_digest takes hours there, and test_kernels compares bits, while
 # valgrind's own fused multiply-add gets the sign of an underflow wrong.
 check-valgrind: ## ... under valgrind
@@ -163,11 +165,7 @@ check-valgrind: ## ... under valgrind
 check-units: units
 	sh tests/run.sh $(BUILD) units
 
-.PHONY: check-abi
-check-abi: $(SHARED) ## exported symbols against tests/abi/
-	nm -D --defined-only $(SHARED) | awk '$$2 == "T" { print $$3 }' | \
-		sed 's/@.*//' | sort > $(BUILD)/symbols.txt
-	diff tests/abi/symbols.txt $(BUILD)/symbols.txt
+include mk/abi.mk
 
 .PHONY: demo
 demo: all ## train on real images, recognise some, show them
@@ -265,7 +263,7 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | \
 		expand -t 24
 
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTS:=.d) $(REPLAYS:=.d) \

@@ -4,6 +4,12 @@
 #ifndef IMGREC_BASE_H
 #define IMGREC_BASE_H
 
+/* A host is never aborted: assertions are for this library's own tests.  To be
+ * included before <assert.h>. */
+#if !defined(IMGREC_ASSERTS) && !defined(NDEBUG)
+#define NDEBUG
+#endif
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -36,7 +36,8 @@ for target in tests/fuzz/fuzz_*.c; do
   run "$name" $RUNNER "$build/tests/$name" "$corpus"
 done
 if [ "$2" != units ]; then
-  run abi make -s BUILD="$build" check-abi
+  run abi make -s BUILD="$build" ABI_LEVEL= check-abi
+  run old_programs make -s BUILD="$build" check-old-programs
   run cli sh tests/test_cli.sh "$build"
   run resume sh tests/test_resume.sh "$build"
   run report sh tests/test_report.sh "$build"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Named numbers as JSON, bit by bit, and back. */
+#include "train.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
-
-#include "train.h"
 
 /* ---- Listing ------------------------------------------------------------- */
 
