@@ -166,6 +166,7 @@ check-units: units
 	sh tests/run.sh $(BUILD) units
 
 include mk/abi.mk
+include mk/amalgamation.mk
 
 .PHONY: demo
 demo: all ## train on real images, recognise some, show them
