@@ -15,6 +15,23 @@ endif
 check-old-programs: $(SHARED) ## programs of older and newer headers
 	CC='$(CC)' PYTHON=$(PYTHON) sh tests/abi/old_programs.sh $(BUILD)
 
+.PHONY: check-copies
+check-copies: $(STATIC) $(SHARED) ## two copies of the library in one process
+	CC='$(CC)' LIBS='$(LIBS)' sh tests/abi/copies.sh $(BUILD)
+
+# SYMBOL_PREFIX=foo_ makes, beside the library, a copy of it whose names begin
+# with that (docs/embedding.md).
+ifneq ($(SYMBOL_PREFIX),)
+PREFIXED := $(BUILD)/$(SYMBOL_PREFIX)imgrec
+
+.PHONY: prefixed
+prefixed: $(STATIC)
+	CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' LIBS='$(LIBS)' \
+		sh scripts/prefix.sh '$(SYMBOL_PREFIX)' $(STATIC) include $(PREFIXED)
+
+all: prefixed
+endif
+
 # At a release, whose interface is kept from then on.
 .PHONY: renew-abi
 renew-abi: ## write what tests/abi/ keeps anew (docs/abi.md says when)

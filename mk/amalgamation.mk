@@ -5,4 +5,9 @@ library-objects: $(LIB_OBJ)
 
 .PHONY: amalgamation
 amalgamation: ## the library as two files, dist/imgrec.c and dist/imgrec.h
-	CC='$(CC)' MAKE='$(MAKE)' $(PYTHON) scripts/amalgamate.py dist
+	CC='$(CC)' MAKE='$(MAKE)' $(PYTHON) scripts/amalgamate.py dist \
+		$(SYMBOL_PREFIX)
+
+.PHONY: check-amalgamation
+check-amalgamation: ## ... its bits, by gcc and clang; other machines' compilers
+	MAKE='$(MAKE)' PYTHON=$(PYTHON) sh tests/test_amalgamation.sh $(BUILD)

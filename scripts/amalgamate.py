@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """The library as two files, imgrec.c and imgrec.h:
 
-  amalgamate.py FOLDER
+  amalgamate.py FOLDER [PREFIX]
 
 What is compiled, and how, is asked of the Makefile for each machine that has
 kernels of its own.  A file's own names get its name behind them, so that files
 can share one translation unit; internal names become static; what a file is
-compiled with becomes pragmas.  See docs/embedding.md."""
+compiled with becomes pragmas.  PREFIX is put before the names of all public
+functions.  See docs/embedding.md."""
 import os
 import pathlib
 import re
@@ -313,10 +314,13 @@ def feature_macros(shared, units):
     return lines
 
 
-def interface():
+def interface(prefix):
     folder = pathlib.Path("include/imgrec")
     version = (folder / "version.h").read_text("utf-8")
     text = (folder / "imgrec.h").read_text("utf-8")
+    names = re.findall(r"\b(imgrec_\w+);", (LIB / "imgrec.map").read_text())
+    if prefix:
+        version += "".join(f"\n#define {n} {prefix}{n}" for n in names) + "\n"
     return text.replace('#include "version.h"\n', version)
 
 
@@ -337,7 +341,7 @@ def source(units, shared_macros):
     tags = {p: c_names.mentioned_tags(h) for p, h in zip(shared, headers)}
     licence = pathlib.Path("LICENSE").read_text("utf-8").strip().split("\n")
     text = TOP.format(
-        version=version_of(interface()),
+        version=version_of(interface("")),
         licence="\n".join((" * " + line).rstrip() for line in licence),
         feature_macros=feature_macros(shared_macros, units),
         headers=standard_headers(units))
@@ -351,13 +355,15 @@ def source(units, shared_macros):
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1])
+    folder, prefix = pathlib.Path(sys.argv[1]), "".join(sys.argv[2:])
+    if prefix and not c_names.is_name(prefix):
+        sys.exit(f"amalgamate.py: '{prefix}' cannot begin a name in C")
     units, shared_macros = {}, []
     for machine in MACHINES:
         shared_macros.append(add_machine(units, machine))
     text = source(list(units.values()), set.intersection(*shared_macros))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "imgrec.h").write_text(interface(), "utf-8")
+    (folder / "imgrec.h").write_text(interface(prefix), "utf-8")
     (folder / "imgrec.c").write_text(re.sub(r"\n{4,}", "\n\n\n", text), "utf-8")
 
 

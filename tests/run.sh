@@ -38,6 +38,7 @@ done
 if [ "$2" != units ]; then
   run abi make -s BUILD="$build" ABI_LEVEL= check-abi
   run old_programs make -s BUILD="$build" check-old-programs
+  run copies make -s BUILD="$build" check-copies
   run cli sh tests/test_cli.sh "$build"
   run resume sh tests/test_resume.sh "$build"
   run report sh tests/test_report.sh "$build"

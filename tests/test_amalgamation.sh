@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# dist/imgrec.c, as programs take it in: compiled without a flag by GCC and by
+# Clang, it gives the library's bits; beside a copy under a prefix; and by the
+# compilers of other machines that are there.
+#   test_amalgamation.sh BUILD
+set -eu
+build=$1
+folder=$build/amalgamation
+make=${MAKE:-make}
+status=0
+mkdir -p "$folder"
+$make -s amalgamation
+
+fail() {
+  echo "amalgamation: $*" >&2
+  status=1
+}
+
+# The names that the object defines for others, but for the interface's.
+strays() {
+  nm -g --defined-only "$1" | awk 'NF == 3 { print $3 }' | sort |
+    comm -3 - tests/abi/symbols.txt
+}
+
+# What it takes from others, but for what the library may; the processor's
+# features are libgcc's.
+imports() {
+  sed '/^#/d; /^$/d' tests/abi/imports.txt | sort -u >"$folder/allowed"
+  nm -u "$1" | awk '{ print $2 }' | sed 's/^__\(.*\)_chk$/\1/' | sort -u |
+    grep -v '^__cpu_\|^_GLOBAL_OFFSET_TABLE_$' | comm -13 "$folder/allowed" -
+}
+
+# The test of digests takes the file in place of the library's headers, whose
+# guards it has.
+digests() { # COMPILER FLAG...
+  compiler=$1
+  shift
+  "$compiler" "$@" -include dist/imgrec.c -Idist -Iinclude -Ilib -Itests \
+    -o "$folder/test_digest" tests/test_digest.c -lcmocka -lm -pthread &&
+    "$folder/test_digest" >"$folder/digests.log" 2>&1 &&
+    echo "amalgamation: $* by $compiler: the library's bits" ||
+    { tail "$folder/digests.log"; fail "digests by $compiler $*"; }
+}
+
+for compiler in gcc clang; do
+  command -v $compiler >/dev/null ||
+    { fail "$compiler is missing"; continue; }
+  object=$folder/imgrec_$compiler.o
+  $compiler -Wall -Wextra -Werror -O2 -c dist/imgrec.c -o "$object" ||
+    { fail "$compiler -O2 -c imgrec.c"; continue; }
+  [ -z "$(strays "$object")" ] || fail "names of $object: $(strays "$object")"
+  [ -z "$(imports "$object")" ] ||
+    fail "imports of $object: $(imports "$object")"
+  digests $compiler -O2
+done
+# A host's own flags change no bits: gcc would fuse where it may.
+digests gcc -O3 -march=native
+
+# ---- Two of them -------------------------------------------------------------
+
+two="$folder/two"
+mkdir -p "$two/now/imgrec" "$two/old/imgrec"
+cp dist/imgrec.h "$two/now/imgrec"
+$make -s amalgamation SYMBOL_PREFIX=old_
+sed 's/\(define IMGREC_VERSION_PATCH\) .*/\1 99/' dist/imgrec.h \
+  >"$two/old/imgrec/imgrec.h"
+cp dist/imgrec.c "$two/old/imgrec"
+$make -s amalgamation
+gcc -O1 -c "$two/old/imgrec/imgrec.c" -o "$two/imgrec_old.o"
+for side in now old; do
+  gcc -DSIDE=side_$side -DSIDE_NAME="\"$side.imgrec\"" -I"$two/$side" \
+    -c tests/abi/copy.c -o "$two/side_$side.o"
+done
+gcc -o "$two/copies" tests/abi/copies.c "$two/side_now.o" "$two/side_old.o" \
+  "$folder/imgrec_gcc.o" "$two/imgrec_old.o" -lm -pthread
+if "$two/copies"; then
+  echo "amalgamation: two in one process: both right"
+else
+  fail "two in one process"
+fi
+
+# ---- Other machines ----------------------------------------------------------
+
+for machine in aarch64-linux-gnu; do
+  if command -v $machine-gcc >/dev/null; then
+    $machine-gcc -O1 -c dist/imgrec.c -o "$folder/other.o" &&
+      echo "amalgamation: compiled for $machine" || fail "$machine-gcc"
+  else
+    echo "amalgamation: not compiled for $machine, for want of its gcc"
+  fi
+done
+exit $status
