@@ -8,8 +8,8 @@ BASE = {
     "label_smoothing": 0.0, "val_split": 0.04, "seed": 1,
 }
 
-# Grey pictures of digits are not flipped.  Epochs are what the minutes allow on
-# two cores with AVX-512.
+# "also" is augmentation that imgrec alone has here.  Grey pictures of digits are
+# not flipped.  Epochs are what the minutes allow on two cores with AVX-512.
 RECIPES = {
     "mnist": {"preset": "small", "epochs": 25, "crop": 2, "lr": 0.2,
               "also": ["rotate=10", "scale=0.1"], "label_smoothing": 0.05},

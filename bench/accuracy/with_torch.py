@@ -133,6 +133,9 @@ def train(net, recipe, data, val, generator, begin):
 
 
 def main(recipe):
+    if recipe["also"]:
+        sys.exit(f"with_torch.py knows no {recipe['also'][0]}: the recipe "
+                 "would not be the same")
     torch.set_num_threads(recipe["threads"])
     torch.manual_seed(recipe["seed"])
     generator = torch.Generator().manual_seed(recipe["seed"])
