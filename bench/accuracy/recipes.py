@@ -13,7 +13,7 @@ BASE = {
 RECIPES = {
     "mnist": {"preset": "small", "epochs": 25, "crop": 2, "lr": 0.2,
               "also": ["rotate=10", "scale=0.1"], "label_smoothing": 0.05},
-    "fashion": {"preset": "cifar_fast", "epochs": 16, "crop": 2, "flip": True,
+    "fashion": {"preset": "cifar_fast", "epochs": 12, "crop": 2, "flip": True,
                 "also": ["cutout=0.25"], "label_smoothing": 0.05},
     # the same in both, so that nothing else differs; PyTorch's 25 minutes
     "cifar": {"preset": "cifar_fast", "epochs": 9, "crop": 4, "flip": True,
@@ -24,7 +24,7 @@ RECIPES = {
                 "also": ["cutout=0.25"], "label_smoothing": 0.1},
     # MLPerf Tiny: Adam, batches of 32, a falling rate, shifts and flips; there
     # 500 epochs
-    "resnet8": {"preset": "resnet8", "epochs": 30, "batch": 32, "crop": 3,
+    "resnet8": {"preset": "resnet8", "epochs": 12, "batch": 32, "crop": 3,
                 "flip": True, "optimizer": "adam", "lr": 0.001,
                 "weight_decay": 0.0, "schedule": "cosine"},
 }
