@@ -83,8 +83,10 @@ wait_for() {
 }
 
 test_whole() {
+  began=$(date +%s%3N)
   begin "$tmp/whole" -o "$tmp/whole.imgrec"
   check "a run failed" test $? -eq 0
+  whole_ms=$(($(date +%s%3N) - began))
   check "another model by -o" cmp -s "$tmp/whole.imgrec" \
     "$tmp/whole/best.safetensors"
   for file in config.txt log.jsonl last.safetensors report.html; do
@@ -121,9 +123,11 @@ test_interrupted() {
   same_as_undisturbed "$tmp/signal"
 }
 
-# end_by_kill AFTER: kills $pid, counts it where that came before its end
+# end_by_kill TENTHS: kills $pid after that part of three fifths of the time that
+# a whole run takes, and counts it where that came before its end
 end_by_kill() {
-  sleep "$1"
+  ms=$((whole_ms * $1 * 6 / 100))
+  sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
   kill -KILL $pid 2>/dev/null
   wait $pid 2>/dev/null
   [ $? -eq 137 ] && kills=$((kills + 1))
@@ -163,11 +167,11 @@ test_killed() {
     run=$tmp/killed$n
     start "$run"
     wait_for "$run" $pid '"event":"start"'
-    end_by_kill "0.$((n * 7 % 10))"
+    end_by_kill $((n * 7 % 10))
     for again in 1 2; do
       "$imgrec" train --resume "$run" >"$out" 2>"$err" &
       pid=$!
-      end_by_kill "0.$((n * again * 3 % 10))"
+      end_by_kill $((n * again * 3 % 10))
     done
     expect 0 train --resume "$run"
     same_as_undisturbed "$run"
