@@ -4,7 +4,6 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 
 PREFIX ?= /usr/local
-DESTDIR ?=
 CC ?= cc
 CXX ?= c++
 CFLAGS ?= -O2 -g
@@ -66,7 +65,7 @@ STATIC := $(BUILD)/libimgrec.a
 SHARED := $(BUILD)/libimgrec.so.$(VERSION)
 
 .PHONY: all
-all: $(STATIC) $(SHARED) $(BUILD)/imgrec $(BUILD)/imgrec.pc ## library and command
+all: $(STATIC) $(SHARED) $(BUILD)/imgrec ## library and command
 
 $(STATIC): $(LIB_OBJ)
 	@rm -f $@
@@ -81,11 +80,6 @@ $(SHARED): $(LIB_OBJ) lib/imgrec.map
 
 $(BUILD)/imgrec: $(CMD_OBJ) $(STATIC)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
-
-$(BUILD)/imgrec.pc: imgrec.pc.in include/imgrec/version.h
-	@mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
-		-e 's|@LIBS_PRIVATE@|$(LIBS)|' $< > $@
 
 $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
 	@mkdir -p $(@D)
@@ -223,34 +217,9 @@ lint: ## format, floors, names, sizes, headers
 format: ## put every C file into form
 	clang-format -i $(C_FILES)
 
-# ---- Install -----------------------------------------------------------------
+# ---- Packages ----------------------------------------------------------------
 
-.PHONY: install
-install: all ## into DESTDIR/PREFIX
-	install -d $(DESTDIR)$(PREFIX)/include/imgrec \
-		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin \
-		$(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 include/imgrec/*.h $(DESTDIR)$(PREFIX)/include/imgrec
-	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib
-	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib
-	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libimgrec.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
-		-e 's|@LIBS_PRIVATE@|$(LIBS)|' imgrec.pc.in \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/imgrec.pc
-	install -m 755 $(BUILD)/imgrec $(DESTDIR)$(PREFIX)/bin
-	install -m 644 docs/imgrec.1 $(DESTDIR)$(PREFIX)/share/man/man1
-
-.PHONY: uninstall
-uninstall: ## take away what install put there
-	rm -f $(DESTDIR)$(PREFIX)/include/imgrec/imgrec.h \
-		$(DESTDIR)$(PREFIX)/include/imgrec/version.h \
-		$(DESTDIR)$(PREFIX)/lib/libimgrec.a \
-		$(DESTDIR)$(PREFIX)/lib/libimgrec.so* \
-		$(DESTDIR)$(PREFIX)/lib/pkgconfig/imgrec.pc \
-		$(DESTDIR)$(PREFIX)/bin/imgrec \
-		$(DESTDIR)$(PREFIX)/share/man/man1/imgrec.1
-	-rmdir $(DESTDIR)$(PREFIX)/include/imgrec
+include mk/install.mk
 
 .PHONY: dist
 dist: ## a tar of what git has
