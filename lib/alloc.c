@@ -3,9 +3,7 @@
 #include "base.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* In front of each block, as long as the alignment so as to keep it. */
 union header {
@@ -13,41 +11,22 @@ union header {
   char space[IMGREC__ALIGN];
 };
 
-/* From here on our own allocator takes fresh memory of the system, in huge
- * pages where it grants them: their first touch is four times as fast, and
- * they are zero. */
+/* From here on our own allocator takes fresh memory of the system, which is
+ * zero. */
 #define HUGE_BLOCK ((size_t)4 << 20)
-#define HUGE_PAGE  ((size_t)2 << 20)
-
-static void *map_huge(size_t size) {
-  size = round_up(size, HUGE_PAGE);
-  char *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED)
-    return NULL;
-  size_t front = round_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p;
-  if (front != 0)
-    munmap(p, front);
-  munmap(p + front + size, HUGE_PAGE - front);
-#ifdef MADV_HUGEPAGE
-  (void)madvise(p + front, size, MADV_HUGEPAGE); /* only a wish */
-#endif
-  return p + front;
-}
 
 static void *default_alloc(void *user, size_t size, size_t align) {
   (void)user;
-  if (size >= HUGE_BLOCK)
-    return map_huge(size);
-  return aligned_alloc(align, round_up(size, align));
+  return size >= HUGE_BLOCK ? imgrec__system_map(size)
+                            : imgrec__system_alloc(size, align);
 }
 
 static void default_free(void *user, void *p, size_t size) {
   (void)user;
   if (size >= HUGE_BLOCK)
-    munmap(p, round_up(size, HUGE_PAGE));
+    imgrec__system_unmap(p, size);
   else
-    free(p);
+    imgrec__system_free(p);
 }
 
 int imgrec__allocator_init(struct allocator *a, imgrec_alloc_fn alloc,
@@ -59,19 +38,18 @@ int imgrec__allocator_init(struct allocator *a, imgrec_alloc_fn alloc,
                           .free = free_fn != NULL ? free_fn : default_free,
                           .user = user,
                           .max_bytes = max_bytes};
-  return pthread_mutex_init(&a->lock, NULL) == 0 ? IMGREC_OK
-                                                 : IMGREC_ERR_MEMORY;
+  imgrec__lock_init(&a->lock);
+  return IMGREC_OK;
 }
 
 void imgrec__allocator_destroy(struct allocator *a) {
-  pthread_mutex_destroy(&a->lock);
+  imgrec__lock_destroy(&a->lock);
 }
 
 void imgrec__allocator_move(struct allocator *to, struct allocator *from) {
-  static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
-  pthread_mutex_destroy(&from->lock);
+  imgrec__lock_destroy(&from->lock);
   *to = *from;
-  to->lock = fresh;
+  imgrec__lock_init(&to->lock);
 }
 
 /* With the lock held. */
@@ -95,9 +73,9 @@ static void *alloc_locked(struct allocator *a, size_t total) {
 }
 
 static void *fail_oversize(struct allocator *a) {
-  pthread_mutex_lock(&a->lock);
+  imgrec__lock(&a->lock);
   a->capped = a->max_bytes != 0;
-  pthread_mutex_unlock(&a->lock);
+  imgrec__unlock(&a->lock);
   return NULL;
 }
 
@@ -108,9 +86,9 @@ void *imgrec__alloc(struct allocator *a, size_t size) {
   if (size > LARGEST)
     return fail_oversize(a);
   size_t total = sizeof(union header) + max_size(size, 1);
-  pthread_mutex_lock(&a->lock);
+  imgrec__lock(&a->lock);
   union header *h = alloc_locked(a, total);
-  pthread_mutex_unlock(&a->lock);
+  imgrec__unlock(&a->lock);
   if (h == NULL)
     return NULL;
   h->total = total;
@@ -146,11 +124,11 @@ void imgrec__free(struct allocator *a, void *p) {
     return;
   union header *h = (union header *)p - 1;
   size_t total = h->total;
-  pthread_mutex_lock(&a->lock);
+  imgrec__lock(&a->lock);
   assert(a->used >= total);
   a->used -= total;
   a->free(a->user, h, total);
-  pthread_mutex_unlock(&a->lock);
+  imgrec__unlock(&a->lock);
 }
 
 void imgrec__alloc_settle(struct allocator *a) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Floor 0, the ground: errors, memory, text, files, threads, random numbers.
- * Knows the C library and pthreads, and nothing of this library above it. */
+ * Knows the C library and, by system.h, the system, and nothing of this library
+ * above it. */
 #ifndef IMGREC_BASE_H
 #define IMGREC_BASE_H
 
@@ -10,12 +11,12 @@
 #define NDEBUG
 #endif
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "imgrec/imgrec.h"
+#include "system.h"
 
 #ifdef __FAST_MATH__
 #error "fast-math would change results from one machine to the next"
@@ -67,7 +68,7 @@ struct allocator {
   uint64_t max_bytes; /* 0: no cap */
   uint64_t used, peak;
   int capped; /* the last failure was the cap, not the hook */
-  pthread_mutex_t lock;
+  struct lock lock;
 };
 
 int imgrec__allocator_init(struct allocator *a, imgrec_alloc_fn alloc,
@@ -128,15 +129,16 @@ int imgrec__utf8_valid(const char *s, size_t n);
 
 /* ---- file.c ------------------------------------------------------------- */
 
+/* The sentence for a failure of system.h: "cannot `what` '`path`': ...". */
+int imgrec__fail_system(struct error *e, int number, const char *what,
+                        const char *path);
+
 /* A whole file in memory; bytes[size] is 0. */
 struct blob {
   unsigned char *bytes;
   size_t size;
 };
 
-/* Asks the system to read a file into its cache now, without waiting for it: to
- * read it soon will be quick.  Whatever is wrong with it will show then. */
-void imgrec__file_ahead(const char *path);
 /* Reads a regular file of at most `limit` bytes. */
 int imgrec__file_read(struct blob *out, struct allocator *a, struct error *e,
                       const char *path, uint64_t limit);
@@ -211,8 +213,6 @@ int imgrec__cpu_isa(void);
 int imgrec__cpu_sha(void);
 /* Whether it has AVX-512's dot products of bytes on top. */
 int imgrec__cpu_vnni(void);
-/* Cores that this process may use, >= 1. */
-int imgrec__cpu_count(void);
 /* Round to nearest, no flush to zero, no traps; returns what to restore. */
 uint64_t imgrec__fp_enter(void);
 void imgrec__fp_leave(uint64_t state);

@@ -36,7 +36,7 @@ static int start_workers(struct imgrec_context *ctx,
   if (threads < 0 || threads > MAX_THREADS)
     return IMGREC_ERR_ARGUMENT;
   if (threads == 0)
-    threads = imgrec__cpu_count();
+    threads = imgrec__system_processors();
   ctx->threads = threads < MAX_THREADS ? threads : MAX_THREADS;
   ctx->workspace = imgrec__alloc_array(&ctx->allocator, (size_t)ctx->threads,
                                        IMGREC__WORKSPACE);

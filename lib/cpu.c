@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the processor can do, and its floating-point state. */
-#if defined(__linux__)
-#define _GNU_SOURCE /* sched_getaffinity */
-#endif
-
 #include "base.h"
-
-#include <sched.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -43,18 +36,6 @@ int imgrec__cpu_isa(void) { return IMGREC_ISA_SCALAR; }
 int imgrec__cpu_sha(void) { return 0; }
 int imgrec__cpu_vnni(void) { return 0; }
 #endif
-
-int imgrec__cpu_count(void) {
-  long n = 0;
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    n = CPU_COUNT(&set);
-#endif
-  if (n < 1)
-    n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n < 1 ? 1 : n > INT32_MAX ? INT32_MAX : (int)n;
-}
 
 #if defined(__x86_64__)
 /* All exceptions masked, their flags clear, to nearest, no FTZ, no DAZ. */

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 /* How often to look for work, or for the end of it, before sleeping: some ten
@@ -14,7 +13,7 @@
 
 struct worker {
   struct pool *pool;
-  pthread_t thread;
+  struct thread thread;
   int index; /* from 1; the calling thread is 0 */
 };
 
@@ -50,8 +49,8 @@ struct pool {
   void *arg;
 
   /* Only who sleeps or wakes needs the lock. */
-  pthread_mutex_t lock;
-  pthread_cond_t opened, left;
+  struct lock lock;
+  struct condition opened, left;
   atomic_int sleeping; /* workers waiting for `opened` */
 
   _Alignas(IMGREC__ALIGN) _Atomic uint64_t state;
@@ -99,12 +98,12 @@ static void await_turn(struct pool *p, uint64_t seen) {
       return;
     pause_cpu();
   }
-  pthread_mutex_lock(&p->lock);
+  imgrec__lock(&p->lock);
   atomic_fetch_add(&p->sleeping, 1);
   while (atomic_load(&p->state) / TURN == seen)
-    pthread_cond_wait(&p->opened, &p->lock);
+    imgrec__condition_wait(&p->opened, &p->lock);
   atomic_fetch_sub(&p->sleeping, 1);
-  pthread_mutex_unlock(&p->lock);
+  imgrec__unlock(&p->lock);
 }
 
 /* Enters the region if one is open; returns the state at that moment. */
@@ -120,12 +119,12 @@ static void leave_region(struct pool *p) {
   uint64_t state = atomic_fetch_sub(&p->state, 1);
   if ((state & WAITING) == 0 || (state & INSIDE) != 1)
     return;
-  pthread_mutex_lock(&p->lock);
-  pthread_cond_signal(&p->left);
-  pthread_mutex_unlock(&p->lock);
+  imgrec__lock(&p->lock);
+  imgrec__condition_signal(&p->left);
+  imgrec__unlock(&p->lock);
 }
 
-static void *worker_main(void *arg) {
+static void worker_main(void *arg) {
   struct worker *w = arg;
   struct pool *p = w->pool;
   uint64_t seen = 0;
@@ -133,7 +132,7 @@ static void *worker_main(void *arg) {
     await_turn(p, seen);
     uint64_t state = enter_region(p);
     if ((state & QUIT) != 0)
-      return NULL;
+      return;
     seen = state / TURN;
     if ((state & OPEN) == 0)
       continue;
@@ -150,9 +149,9 @@ static void next_turn(struct pool *p, uint64_t flag) {
     return;
   /* With the lock in hand once, who counts as asleep does wait; but awake it
    * must not find us holding it. */
-  pthread_mutex_lock(&p->lock);
-  pthread_mutex_unlock(&p->lock);
-  pthread_cond_broadcast(&p->opened);
+  imgrec__lock(&p->lock);
+  imgrec__unlock(&p->lock);
+  imgrec__condition_broadcast(&p->opened);
 }
 
 static void open_region(struct pool *p, size_t count, imgrec_task_fn task,
@@ -177,11 +176,11 @@ static void close_region(struct pool *p) {
   }
   if ((state & INSIDE) == 0)
     return;
-  pthread_mutex_lock(&p->lock);
+  imgrec__lock(&p->lock);
   atomic_fetch_or(&p->state, WAITING);
   while ((atomic_load(&p->state) & INSIDE) != 0)
-    pthread_cond_wait(&p->left, &p->lock);
-  pthread_mutex_unlock(&p->lock);
+    imgrec__condition_wait(&p->left, &p->lock);
+  imgrec__unlock(&p->lock);
 }
 
 /* What a host's job system calls instead of the task. */
@@ -225,37 +224,16 @@ void imgrec__parallel_for(struct pool *p, size_t count, imgrec_task_fn task,
   }
 }
 
-/* Signals are for the host's threads: ours take none.  Where the system gives
- * no more threads, those that there are do the work. */
+/* Where the system gives no more threads, those that there are do the work. */
 static void start_workers(struct pool *p) {
-  sigset_t all, old;
-  sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &old) != 0)
-    return;
   for (int i = 0; i < p->threads - 1; i++) {
     struct worker *w = &p->workers[i];
     w->pool = p;
     w->index = i + 1;
-    if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+    if (!imgrec__thread_start(&w->thread, worker_main, w))
       break;
     p->started++;
   }
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-}
-
-static int init_locks(struct pool *p) {
-  if (pthread_mutex_init(&p->lock, NULL) != 0)
-    return 0;
-  if (pthread_cond_init(&p->opened, NULL) != 0)
-    goto no_opened;
-  if (pthread_cond_init(&p->left, NULL) != 0)
-    goto no_left;
-  return 1;
-no_left:
-  pthread_cond_destroy(&p->opened);
-no_opened:
-  pthread_mutex_destroy(&p->lock);
-  return 0;
 }
 
 int imgrec__pool_create(struct pool **out, struct allocator *a, int threads,
@@ -269,12 +247,15 @@ int imgrec__pool_create(struct pool **out, struct allocator *a, int threads,
   p->parallel_user = parallel_user;
   p->workers = imgrec__alloc_array(a, (size_t)threads, sizeof *p->workers);
   p->shares = imgrec__alloc_array(a, (size_t)threads, sizeof *p->shares);
-  if (p->workers == NULL || p->shares == NULL || !init_locks(p)) {
+  if (p->workers == NULL || p->shares == NULL) {
     imgrec__free(a, p->workers);
     imgrec__free(a, p->shares);
     imgrec__free(a, p);
     return IMGREC_ERR_MEMORY;
   }
+  imgrec__lock_init(&p->lock);
+  imgrec__condition_init(&p->opened);
+  imgrec__condition_init(&p->left);
   if (parallel == NULL)
     start_workers(p);
   *out = p;
@@ -286,10 +267,10 @@ void imgrec__pool_destroy(struct pool *p) {
     return;
   next_turn(p, QUIT);
   for (int i = 0; i < p->started; i++)
-    pthread_join(p->workers[i].thread, NULL);
-  pthread_cond_destroy(&p->left);
-  pthread_cond_destroy(&p->opened);
-  pthread_mutex_destroy(&p->lock);
+    imgrec__thread_join(&p->workers[i].thread);
+  imgrec__condition_destroy(&p->left);
+  imgrec__condition_destroy(&p->opened);
+  imgrec__lock_destroy(&p->lock);
   imgrec__free(p->allocator, p->workers);
   imgrec__free(p->allocator, p->shares);
   imgrec__free(p->allocator, p);

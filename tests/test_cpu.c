@@ -12,11 +12,6 @@
 
 #include "base.h"
 
-static void test_cpu__count(void **state) {
-  (void)state;
-  assert_in_range(imgrec__cpu_count(), 1, 1 << 20);
-}
-
 static void test_cpu__isa(void **state) {
   (void)state;
   assert_in_range(imgrec__cpu_isa(), IMGREC_ISA_SCALAR, IMGREC_ISA_AVX512);
@@ -74,7 +69,6 @@ static void test_cpu__denormals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_cpu__count),
       cmocka_unit_test(test_cpu__isa),
       cmocka_unit_test(test_cpu__rounding),
       cmocka_unit_test(test_cpu__denormals),

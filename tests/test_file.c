@@ -311,15 +311,15 @@ static void test_file__write_out_of_memory(void **state) {
 static void test_file__ahead(void **state) {
   static const char text[] = "read me soon";
   (void)state;
-  imgrec__file_ahead(FOLDER "/nowhere");
-  imgrec__file_ahead(FOLDER);
+  imgrec__path_ahead(FOLDER "/nowhere");
+  imgrec__path_ahead(FOLDER);
   FILE *file = fopen(FOLDER "/soon", "wb");
   assert_non_null(file);
   assert_int_equal(fwrite(text, 1, sizeof text, file), sizeof text);
   fclose(file);
   if (!forget(FOLDER "/soon"))
     skip();
-  imgrec__file_ahead(FOLDER "/soon");
+  imgrec__path_ahead(FOLDER "/soon");
   assert_true(becomes_resident(FOLDER "/soon"));
 }
 

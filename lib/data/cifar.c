@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define SIDE   32
 #define PLANE  ((size_t)SIDE * SIDE)
@@ -145,16 +144,17 @@ static uint64_t find_files(struct strings *out, struct allocator *a,
                            const char *folder, int part) {
   uint64_t bytes = 0;
   struct text path;
-  struct stat st;
+  struct file_info info;
   imgrec__text_init(&path, a);
   for (size_t i = 0; i < FILE_COUNT; i++) {
     if (file_names[i].part != part)
       continue;
     imgrec__join(&path, folder, file_names[i].name);
-    if (path.failed || stat(path.data, &st) != 0 || !S_ISREG(st.st_mode))
+    if (path.failed || imgrec__path_info(path.data, &info) != 0 ||
+        info.kind != FILE_REGULAR)
       continue;
     imgrec__strings_add(out, path.data, path.length);
-    bytes += (uint64_t)st.st_size;
+    bytes += info.size;
   }
   out->bytes.failed |= path.failed;
   imgrec__text_free(&path);
@@ -225,13 +225,13 @@ static int read_part(struct store *s, const char *path, int part) {
   struct imgrec_context *ctx = s->context;
   uint64_t bytes = 0;
   struct strings files;
-  struct stat st;
+  struct file_info info;
   imgrec__strings_init(&files, &ctx->allocator);
   if (part != IMGREC_PART_ANY) {
     bytes = find_files(&files, &ctx->allocator, path, part);
   } else {
     imgrec__strings_add(&files, path, strlen(path));
-    bytes = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    bytes = imgrec__path_info(path, &info) == 0 ? info.size : 0;
   }
   int status = read_all(s, &files, bytes);
   imgrec__strings_free(&files);

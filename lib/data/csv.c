@@ -277,7 +277,7 @@ static int number_classes(struct store *s, const struct table *t,
 /* Relative paths are relative to the table's folder. */
 static int add_file(struct store *s, const char *csv, const char *path,
                     int32_t label) {
-  size_t folder = path[0] == '/' ? 0 : imgrec__folder_length(csv);
+  size_t folder = imgrec__path_absolute(path) ? 0 : imgrec__folder_length(csv);
   if (folder == 0)
     return imgrec__store_add_file(s, path, strlen(path), label);
   struct text full;

@@ -47,8 +47,6 @@ void *imgrec__grow(struct allocator *a, void *array, size_t count,
 int imgrec__same_word(const char *s, size_t n, const char *word);
 /* 1 when `name` ends in `suffix` likewise. */
 int imgrec__ends_in(const char *name, const char *suffix);
-/* Bytes of the folder in front of a path's last name, its '/' included. */
-size_t imgrec__folder_length(const char *path);
 /* Sets `out` to the folder's path and the name in it; the text's own sticky
  * error says whether it could. */
 void imgrec__join(struct text *out, const char *folder, const char *name);

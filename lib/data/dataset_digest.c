@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A data set's fingerprint: whether it is the one that it was. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "data/data.h"
 
@@ -18,8 +17,8 @@ static void add_string(struct sha256 *s, const char *text) {
 
 /* -1 for a file that is gone. */
 static int64_t file_size(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
+  struct file_info info;
+  return imgrec__path_info(path, &info) == 0 ? (int64_t)info.size : -1;
 }
 
 static void add_item(struct sha256 *s, const struct store *store,

@@ -3,7 +3,6 @@
 #include "data/data.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static int read_directory(struct store *s, const char *path, int part) {
   int parts = imgrec__idx_parts(s->context, path);
@@ -50,9 +49,10 @@ static int read_single(struct store *s, const char *path, int part) {
 }
 
 int imgrec__read_any(struct store *s, const char *path, int part) {
-  struct stat st;
-  if (stat(path, &st) != 0)
-    return imgrec__fail_open(&s->context->error, path);
-  return S_ISDIR(st.st_mode) ? read_directory(s, path, part)
-                             : read_single(s, path, part);
+  struct file_info info;
+  int number = imgrec__path_info(path, &info);
+  if (number != 0)
+    return imgrec__fail_system(&s->context->error, number, "open", path);
+  return info.kind == FILE_FOLDER ? read_directory(s, path, part)
+                                  : read_single(s, path, part);
 }

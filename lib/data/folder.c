@@ -6,10 +6,7 @@
  * followed, so that there is no way in a circle. */
 #include "data/data.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define MAX_DEPTH 32
 
@@ -25,58 +22,51 @@ static int is_image_name(const char *name) {
 
 /* ---- One folder --------------------------------------------------------- */
 
-enum { ENTRY_OTHER, ENTRY_IMAGE, ENTRY_FOLDER };
+/* What one listing adds to. */
+struct listing {
+  const char *folder;
+  int follow;
+  struct text path;
+  struct strings *folders, *images;
+};
 
-/* Asks the file system only where the folder itself does not tell. */
-static int entry_type(const struct dirent *d, const char *path, int follow) {
-  struct stat st;
-  int image = is_image_name(d->d_name) ? ENTRY_IMAGE : ENTRY_OTHER;
-  if (d->d_type == DT_DIR)
-    return ENTRY_FOLDER;
-  if (d->d_type == DT_REG)
-    return image;
-  if (d->d_type != DT_LNK && d->d_type != DT_UNKNOWN)
-    return ENTRY_OTHER;
-  if (!follow && (lstat(path, &st) != 0 || S_ISLNK(st.st_mode)))
-    return image; /* when it leads to no file, reading it will say so */
-  if (stat(path, &st) != 0)
-    return image;
-  return S_ISDIR(st.st_mode) ? ENTRY_FOLDER : image;
+/* The full path of an entry goes to the list that it belongs to.  A link that
+ * leads nowhere may have been an image: reading it will say so. */
+static int add_entry(void *user, const char *name, int kind) {
+  struct listing *l = user;
+  struct file_info info;
+  if (name[0] == '.' || kind == FILE_OTHER)
+    return 1;
+  imgrec__join(&l->path, l->folder, name);
+  if (l->path.failed)
+    return 0;
+  if (kind == FILE_LINK && l->follow &&
+      imgrec__path_info(l->path.data, &info) == 0)
+    kind = info.kind;
+  if (kind == FILE_FOLDER)
+    imgrec__strings_add(l->folders, l->path.data, l->path.length);
+  else if (is_image_name(name))
+    imgrec__strings_add(l->images, l->path.data, l->path.length);
+  return 1;
 }
 
 /* Adds the full paths of what is in `folder`, in no order. */
 static int list_folder(struct imgrec_context *ctx, const char *folder,
                        int follow, struct strings *folders,
                        struct strings *images) {
-  DIR *dir = opendir(folder);
-  if (dir == NULL)
-    return imgrec__fail_open(&ctx->error, folder);
-  struct text path;
-  struct dirent *d;
-  imgrec__text_init(&path, &ctx->allocator);
-  while (errno = 0, (d = readdir(dir)) != NULL) {
-    if (d->d_name[0] == '.')
-      continue;
-    imgrec__join(&path, folder, d->d_name);
-    if (path.failed)
-      break;
-    int type = entry_type(d, path.data, follow);
-    if (type != ENTRY_OTHER)
-      imgrec__strings_add(type == ENTRY_FOLDER ? folders : images, path.data,
-                          path.length);
-  }
-  int unread = d == NULL && errno != 0;
-  int failed = path.failed || imgrec__strings_failed(folders) ||
+  struct listing l = {
+      .folder = folder, .follow = follow, .folders = folders, .images = images};
+  imgrec__text_init(&l.path, &ctx->allocator);
+  int number = imgrec__folder_list(folder, add_entry, &l);
+  int failed = l.path.failed || imgrec__strings_failed(folders) ||
                imgrec__strings_failed(images);
-  imgrec__text_free(&path);
-  closedir(dir);
+  imgrec__text_free(&l.path);
   if (failed)
     return imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                "the list of files");
-  if (unread)
-    return imgrec__fail(&ctx->error, IMGREC_ERR_IO,
-                        "cannot read all of the folder '%s'", folder);
-  return IMGREC_OK;
+  return number == 0 ? IMGREC_OK
+                     : imgrec__fail_system(&ctx->error, number,
+                                           "read the folder", folder);
 }
 
 /* Adds the images of a folder and of all below it. */
@@ -149,13 +139,13 @@ static int list_class(struct scan *scan, const char *root, const char *name,
                       struct strings *images) {
   struct imgrec_context *ctx = scan->store->context;
   struct text path;
-  struct stat st;
+  struct file_info info;
   imgrec__text_init(&path, &ctx->allocator);
   imgrec__join(&path, root, name);
   int status = IMGREC_OK;
   if (path.failed)
     status = imgrec__fail_memory(&ctx->error, &ctx->allocator, "a path");
-  else if (stat(path.data, &st) == 0 && S_ISDIR(st.st_mode))
+  else if (imgrec__path_info(path.data, &info) == 0 && info.kind == FILE_FOLDER)
     status = list_tree(ctx, path.data, images, 1);
   imgrec__text_free(&path);
   if (status < 0 || imgrec__strings_sort(images, 0, 0))

@@ -6,7 +6,6 @@
 #include "data/data.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- The bytes ---------------------------------------------------------- */
 
@@ -160,8 +159,9 @@ static const char *const endings[] = {"-idx3-ubyte", "-idx3-ubyte.gz",
 #define ENDING_COUNT (sizeof endings / sizeof endings[0])
 
 static int is_file(const struct text *path) {
-  struct stat st;
-  return !path->failed && stat(path->data, &st) == 0 && S_ISREG(st.st_mode);
+  struct file_info info;
+  return !path->failed && imgrec__path_info(path->data, &info) == 0 &&
+         info.kind == FILE_REGULAR;
 }
 
 /* Sets `path` to the images of a part; 0 when there are none. */

@@ -311,7 +311,7 @@ static void ask_ahead(const struct loader *l, int64_t position) {
   int64_t index = l->order[position];
   const struct imgrec_dataset *d = l->dataset;
   if (!imgrec__image_cache_has(l->cache, (size_t)index))
-    imgrec__file_ahead(
+    imgrec__path_ahead(
         imgrec__strings_get(&d->store->names, (size_t)d->items[index]));
 }
 

@@ -92,16 +92,11 @@ int imgrec__ends_in(const char *name, const char *suffix) {
   return n >= m && imgrec__same_word(name + n - m, m, suffix);
 }
 
-size_t imgrec__folder_length(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash == NULL ? 0 : (size_t)(slash - path) + 1;
-}
-
 void imgrec__join(struct text *out, const char *folder, const char *name) {
   size_t n = strlen(folder);
   out->length = 0;
   imgrec__text_bytes(out, folder, n);
-  if (n > 0 && folder[n - 1] != '/')
+  if (n > 0 && imgrec__folder_length(folder) < n)
     imgrec__text_bytes(out, "/", 1);
   imgrec__text_string(out, name);
 }
