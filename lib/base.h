@@ -96,6 +96,14 @@ char *imgrec__strndup(struct allocator *a, const char *s, size_t n);
 int imgrec__fail_memory(struct error *e, const struct allocator *a,
                         const char *what);
 
+/* ---- sort.c ------------------------------------------------------------- */
+
+/* As qsort(), which must not be called; what compares equal comes out in any
+ * order. */
+typedef int (*imgrec__compare_fn)(const void *a, const void *b);
+void imgrec__sort(void *data, size_t count, size_t size,
+                  imgrec__compare_fn compare);
+
 /* ---- text.c: a growing string; numbers that know no locale ------------- */
 
 /* Errors are sticky: after a failed allocation `failed` is 1 and adding does

@@ -5,7 +5,6 @@
  * first line may name the columns, in any order. */
 #include "data/data.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- Fields ------------------------------------------------------------- */
@@ -242,7 +241,7 @@ static void rank(struct ranked *out, const struct strings *labels) {
   }
   for (size_t i = 0; i < labels->count && !numbers; i++)
     out[i].number = 0;
-  qsort(out, labels->count, sizeof *out, compare_ranked);
+  imgrec__sort(out, labels->count, sizeof *out, compare_ranked);
 }
 
 /* Names the classes and writes the class of each row. */

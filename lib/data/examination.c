@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The report on data sets that were looked over. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/data.h"
@@ -111,7 +110,7 @@ static int compare_sizes(const void *a, const void *b) {
 static void three_of(int32_t out[3], int32_t *v, int64_t n) {
   if (n == 0)
     return;
-  qsort(v, (size_t)n, sizeof *v, compare_sizes);
+  imgrec__sort(v, (size_t)n, sizeof *v, compare_sizes);
   out[0] = v[0];
   out[1] = v[n / 2];
   out[2] = v[n - 1];

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Renumbers the classes of a data set to be those of a model, by name. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/data.h"
@@ -40,7 +39,7 @@ static struct named *sort_labels(struct allocator *a,
     return NULL;
   for (int i = 0; i < n; i++)
     sorted[i] = (struct named){imgrec_model_label(model, i), i};
-  qsort(sorted, (size_t)n, sizeof *sorted, compare_named);
+  imgrec__sort(sorted, (size_t)n, sizeof *sorted, compare_named);
   return sorted;
 }
 

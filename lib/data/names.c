@@ -2,7 +2,6 @@
 /* Names: lists of strings in one block, words of file names, parts. */
 #include "data/data.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void imgrec__strings_init(struct strings *s, struct allocator *a) {
@@ -66,8 +65,7 @@ int imgrec__strings_sort(struct strings *s, size_t first, int unique) {
     return 0;
   for (size_t i = 0; i < n; i++)
     sorted[i] = imgrec__strings_get(s, first + i);
-  if (n > 1)
-    qsort(sorted, n, sizeof *sorted, compare_strings);
+  imgrec__sort(sorted, n, sizeof *sorted, compare_strings);
   for (size_t i = 0; i < n; i++)
     if (!unique || i == 0 || strcmp(sorted[i], sorted[i - 1]) != 0)
       s->starts[first + kept++] = (size_t)(sorted[i] - s->bytes.data);

@@ -7,7 +7,6 @@
  * of the images by one quarter of their hash, at the 17 places that lie within
  * one bit of its own quarter, and nowhere else. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/data.h"
@@ -78,7 +77,7 @@ static int find_equal(struct similar *s, struct imgrec_context *ctx) {
     memcpy(keys[n].digest, s->seen[i].digest, sizeof keys[n].digest);
     keys[n++].image = i;
   }
-  qsort(keys, n, sizeof *keys, compare_keyed);
+  imgrec__sort(keys, n, sizeof *keys, compare_keyed);
   for (size_t from = 0, to; from < n; from = to) {
     for (to = from + 1; to < n && memcmp(keys[from].digest, keys[to].digest,
                                          sizeof keys->digest) == 0;)

@@ -153,45 +153,17 @@ static int read_tensor(struct stored *t, const struct json *j, int key,
 
 /* ---- order -------------------------------------------------------------- */
 
-typedef int (*compare_fn)(const struct stored *a, const struct stored *b);
-
-static int by_name(const struct stored *a, const struct stored *b) {
-  return strcmp(a->name, b->name);
+static int by_name(const void *a, const void *b) {
+  const struct stored *x = a, *y = b;
+  return strcmp(x->name, y->name);
 }
 
 /* Empty tensors come before the one that begins where they are. */
-static int by_place(const struct stored *a, const struct stored *b) {
-  if (a->begin != b->begin)
-    return a->begin < b->begin ? -1 : 1;
-  return a->end < b->end ? -1 : a->end > b->end;
-}
-
-static void swap(struct stored *a, struct stored *b) {
-  struct stored t = *a;
-  *a = *b;
-  *b = t;
-}
-
-static void sift_down(struct stored *t, size_t root, size_t n,
-                      compare_fn compare) {
-  for (size_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
-    if (child + 1 < n && compare(&t[child], &t[child + 1]) < 0)
-      child++;
-    if (compare(&t[root], &t[child]) >= 0)
-      return;
-    swap(&t[root], &t[child]);
-    root = child;
-  }
-}
-
-/* Heapsort: no file makes it slow, and unlike qsort() it takes no memory. */
-static void sort(struct stored *t, size_t n, compare_fn compare) {
-  for (size_t i = n / 2; i > 0; i--)
-    sift_down(t, i - 1, n, compare);
-  for (size_t i = n; i > 1; i--) {
-    swap(&t[0], &t[i - 1]);
-    sift_down(t, 0, i - 1, compare);
-  }
+static int by_place(const void *a, const void *b) {
+  const struct stored *x = a, *y = b;
+  if (x->begin != y->begin)
+    return x->begin < y->begin ? -1 : 1;
+  return x->end < y->end ? -1 : x->end > y->end;
 }
 
 /* The data section is tiled by the tensors: no hole, no overlap, no rest. */
@@ -291,14 +263,14 @@ int imgrec__safetensors_parse(struct safetensors *out, struct allocator *a,
   if (status >= 0)
     status = read_header(&f, e);
   if (status >= 0) {
-    sort(f.tensors, f.count, by_place);
+    imgrec__sort(f.tensors, f.count, sizeof *f.tensors, by_place);
     status = check_places(&f, e);
   }
   if (status < 0) {
     imgrec__safetensors_free(&f);
     return status;
   }
-  sort(f.tensors, f.count, by_name);
+  imgrec__sort(f.tensors, f.count, sizeof *f.tensors, by_name);
   *out = f;
   return IMGREC_OK;
 }

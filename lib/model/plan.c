@@ -6,7 +6,6 @@
  * loss is at step n.  A value lives from its node to its last reader, a
  * gradient from the last consumer's backward to its own node's.  Arrays that
  * never live at once share memory; operators that can work in place do. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph.h"
@@ -268,7 +267,7 @@ static void pack(struct planner *p, size_t base) {
   size_t top = base;
   for (int i = 0; i < p->count; i++)
     p->order[i] = &p->storages[i];
-  qsort(p->order, (size_t)p->count, sizeof(struct storage *), by_size);
+  imgrec__sort(p->order, (size_t)p->count, sizeof(struct storage *), by_size);
   for (int i = 0; i < p->count; i++) {
     struct storage *s = p->order[i];
     s->offset = lowest_gap(p->order, i, s, (int64_t)base);

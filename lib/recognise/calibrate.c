@@ -2,7 +2,6 @@
 /* The temperature and the reject threshold that images which the model has not
  * learned from call for. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "train/train.h"
@@ -166,7 +165,7 @@ static float choose_threshold(struct logits *l, float rate) {
   size_t rejected = (size_t)((double)l->count * (double)rate);
   if (rate == 0)
     return 0;
-  qsort(l->answer, l->count, sizeof *l->answer, by_value);
+  imgrec__sort(l->answer, l->count, sizeof *l->answer, by_value);
   float threshold = l->answer[rejected];
   return threshold < 1 ? threshold : 1 - 0x1p-24F;
 }
