@@ -52,6 +52,15 @@ void imgrec__allocator_move(struct allocator *to, struct allocator *from) {
   imgrec__lock_init(&to->lock);
 }
 
+uint64_t imgrec__allocator_used(const struct allocator *a, uint64_t *peak) {
+  pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&a->lock;
+  pthread_mutex_lock(lock);
+  uint64_t used = a->used;
+  *peak = a->peak;
+  pthread_mutex_unlock(lock);
+  return used;
+}
+
 /* With the lock held. */
 static void *alloc_locked(struct allocator *a, size_t total) {
   uint64_t cap = a->max_bytes;
@@ -156,11 +165,12 @@ char *imgrec__strdup(struct allocator *a, const char *s) {
 
 int imgrec__fail_memory(struct error *e, const struct allocator *a,
                         const char *what) {
+  uint64_t peak, used = imgrec__allocator_used(a, &peak);
   if (!a->capped)
     return imgrec__fail(e, IMGREC_ERR_MEMORY, "out of memory for %s", what);
   return imgrec__fail(e, IMGREC_ERR_LIMIT,
                       "%s would take the context beyond its max_bytes of %llu; "
                       "%llu are in use",
                       what, (unsigned long long)a->max_bytes,
-                      (unsigned long long)a->used);
+                      (unsigned long long)used);
 }

@@ -77,6 +77,8 @@ int imgrec__allocator_init(struct allocator *a, imgrec_alloc_fn alloc,
 void imgrec__allocator_destroy(struct allocator *a);
 /* Moves all of an idle allocator, blocks and counts; `from` is destroyed. */
 void imgrec__allocator_move(struct allocator *to, struct allocator *from);
+/* Bytes in use, and the most ever. */
+uint64_t imgrec__allocator_used(const struct allocator *a, uint64_t *peak);
 /* `size` bytes (0 is taken as 1) aligned to 64, or NULL.  Any thread. */
 void *imgrec__alloc(struct allocator *a, size_t size);
 void *imgrec__alloc_zero(struct allocator *a, size_t size);

@@ -62,7 +62,7 @@ static int new_context(struct imgrec_context **out,
     return status;
   }
   imgrec__allocator_move(&ctx->allocator, &first);
-  ctx->references = 1;
+  atomic_init(&ctx->references, 1);
   ctx->log = o->log;
   ctx->log_user = o->log_user;
   ctx->decode = o->decode;
@@ -109,10 +109,12 @@ void imgrec_context_destroy(imgrec_context *ctx) {
     imgrec__context_release(ctx);
 }
 
-void imgrec__context_retain(struct imgrec_context *ctx) { ctx->references++; }
+void imgrec__context_retain(struct imgrec_context *ctx) {
+  atomic_fetch_add(&ctx->references, 1);
+}
 
 void imgrec__context_release(struct imgrec_context *ctx) {
-  if (--ctx->references == 0)
+  if (atomic_fetch_sub(&ctx->references, 1) == 1)
     free_context(ctx);
 }
 
@@ -125,11 +127,14 @@ int imgrec_context_isa(const imgrec_context *ctx) { return ctx->isa; }
 int imgrec_context_threads(const imgrec_context *ctx) { return ctx->threads; }
 
 uint64_t imgrec_context_bytes(const imgrec_context *ctx) {
-  return ctx->allocator.used;
+  uint64_t peak;
+  return imgrec__allocator_used(&ctx->allocator, &peak);
 }
 
 uint64_t imgrec_context_peak_bytes(const imgrec_context *ctx) {
-  return ctx->allocator.peak;
+  uint64_t peak;
+  imgrec__allocator_used(&ctx->allocator, &peak);
+  return peak;
 }
 
 void imgrec__log(const struct imgrec_context *ctx, int level,

@@ -3,6 +3,8 @@
 #ifndef IMGREC_CONTEXT_H
 #define IMGREC_CONTEXT_H
 
+#include <stdatomic.h>
+
 #include "base.h"
 
 struct kernels; /* floor 2 */
@@ -10,7 +12,9 @@ struct kernels; /* floor 2 */
 const struct kernels *imgrec__kernels_for(int isa);
 
 struct imgrec_context {
-  int64_t references; /* the creator's and one for each object */
+  /* The creator's and one for each object; atomic, as the last user of shared
+   * weights may be on another thread. */
+  _Atomic int64_t references;
   struct error error;
   struct allocator allocator;
   struct pool *pool;

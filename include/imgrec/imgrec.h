@@ -27,7 +27,8 @@
  *
  * Threads
  *  No global mutable state.  Use a context, and what was created from it, from
- *  one thread at a time; different contexts are independent.
+ *  one thread at a time; different contexts are independent.  Threads that
+ *  recognise by the same model have a context each, and imgrec_model_share().
  *
  * Results
  *  Same model, input, seed and imgrec_arithmetic_version(): same bits, on every
@@ -96,7 +97,8 @@ enum {
 enum { IMGREC_LOG_INFO = 1, IMGREC_LOG_WARNING = 2 };
 
 /* `size` bytes aligned to `align` (a power of two, at most 64), or NULL.  Calls
- * of one context never overlap, but may come from its worker threads. */
+ * of one context never overlap, but may come from its worker threads, and from
+ * those that share a model of it. */
 typedef void *(*imgrec_alloc_fn)(void *user, size_t size, size_t align);
 typedef void (*imgrec_free_fn)(void *user, void *ptr, size_t size);
 /* One finished line, without a line feed. */
@@ -372,6 +374,18 @@ IMGREC_API int imgrec_model_load(imgrec_model **out, imgrec_context *ctx,
 IMGREC_API int imgrec_model_load_memory(imgrec_model **out, imgrec_context *ctx,
                                         const void *bytes, size_t size,
                                         const imgrec_model_options *options);
+/* A model on the same weights, which nobody can change any more, for `ctx`: for
+ * another thread.  It has working memory, labels, preprocessing and calibration
+ * of its own, the latter as `model` has them.  Of `options` max_batch counts; 0
+ * and NULL: that of `model`.  Other threads may be recognising with `model`
+ * meanwhile, and each of them may destroy what is its own in any order.  While
+ * there are two, whatever would change weights or freeze layers is refused with
+ * IMGREC_ERR_ARGUMENT, and so is a trainer; of a model with a trainer there is
+ * no sharing.  Weights are counted, and at last freed, by the context of the
+ * first, whose allocator then serves the thread of the last. */
+IMGREC_API int imgrec_model_share(imgrec_model **out, const imgrec_model *model,
+                                  imgrec_context *ctx,
+                                  const imgrec_model_options *options);
 IMGREC_API void imgrec_model_destroy(imgrec_model *model);
 /* Weights by name and shape from a safetensors file, of this library or as
  * PyTorch's save_file(model.state_dict()) writes it.  IMGREC_ERR_SHAPE with

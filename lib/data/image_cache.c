@@ -26,7 +26,7 @@ static int alloc_arrays(struct image_cache *c, size_t images) {
 uint64_t imgrec__cache_room(const struct allocator *a, uint64_t wanted) {
   if (a->max_bytes == 0)
     return wanted == 0 ? IMGREC__CACHE_BYTES : wanted;
-  uint64_t left = a->max_bytes - a->used;
+  uint64_t peak, left = a->max_bytes - imgrec__allocator_used(a, &peak);
   return wanted < left / 2 ? wanted : left / 2;
 }
 

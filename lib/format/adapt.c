@@ -193,7 +193,7 @@ int imgrec_model_transfer_weights(imgrec_model *model, const char *path) {
   if (path == NULL)
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_transfer_weights: path is NULL");
-  int status = imgrec__model_need_floats(model, "cannot be loaded alone");
+  int status = imgrec__model_may_change(model, "cannot be loaded alone");
   const struct source s = {.model = model, .context = ctx};
   return status < 0 ? status : read_source(&s, path);
 }

@@ -428,7 +428,7 @@ int imgrec_model_load_weights(imgrec_model *model, const char *path) {
   if (path == NULL)
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_load_weights: path is NULL");
-  int status = imgrec__model_need_floats(model, "cannot be loaded alone");
+  int status = imgrec__model_may_change(model, "cannot be loaded alone");
   if (status >= 0)
     status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
                                FORMAT_FILE_MAX);

@@ -24,13 +24,15 @@ static int set_frozen(struct imgrec_model *m, const char *prefix, int frozen) {
   if (!m)
     return IMGREC_ERR_ARGUMENT;
   struct error *e = &m->context->error;
-  int count = 0;
+  int count = 0, status;
   if (!prefix)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT, "the prefix is NULL");
   if (m->references > 1) /* the trainer's memory is planned */
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "layers can only be frozen, or not, before a trainer "
                         "of the model is made");
+  if ((status = imgrec__model_unshared(m)) < 0)
+    return status;
   for (int i = 0; i < m->graph.node_count; i++)
     if (imgrec__layer_begins(&m->graph.nodes[i], prefix)) {
       m->graph.nodes[i].frozen = frozen;

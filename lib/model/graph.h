@@ -4,6 +4,8 @@
 #ifndef IMGREC_GRAPH_H
 #define IMGREC_GRAPH_H
 
+#include <stdatomic.h>
+
 #include "ops/op.h"
 
 /* A line of the text: nodes [first, first + count). */
@@ -132,11 +134,34 @@ const float *imgrec__pass_forward(const struct pass *p, int last);
 float *imgrec__pass_gradient(const struct pass *p);
 void imgrec__pass_backward(const struct pass *p);
 
+/* ---- share.c ------------------------------------------------------------ */
+
+/* What models that share their weights have in common, of the context of the
+ * first of them. */
+struct common {
+  _Atomic int64_t references; /* one for each model */
+  struct imgrec_context *context;
+  struct graph graph;
+  float *weights;
+};
+
+/* Takes the graph over, which is then empty. */
+int imgrec__common_new(struct common **out, struct imgrec_context *ctx,
+                       struct graph *graph);
+/* For any thread. */
+void imgrec__common_release(struct common *c);
+/* Fails where another model has the same weights. */
+int imgrec__model_unshared(const struct imgrec_model *m);
+/* The same, and where weights are bytes, saying that `what` cannot be done. */
+int imgrec__model_may_change(const struct imgrec_model *m, const char *what);
+
 /* ---- model.c ------------------------------------------------------------ */
 
 struct imgrec_model {
   struct imgrec_context *context;
   int64_t references; /* the creator's and one for each trainer */
+  struct common *common;
+  /* Those of `common`: */
   struct graph graph;
   float *weights; /* all parameters, each aligned to 16 floats */
   size_t weight_floats;
@@ -167,6 +192,15 @@ int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
 int imgrec__model_from_graph(struct imgrec_model **out,
                              struct imgrec_context *ctx, struct graph *graph,
                              const imgrec_model_options *options, int init);
+/* A model on `common`, of which it takes one reference over in any case; it
+ * still needs room to work in. */
+int imgrec__model_on(struct imgrec_model **out, struct imgrec_context *ctx,
+                     struct common *common);
+int imgrec__model_room(struct imgrec_model *m, size_t max_batch);
+/* The caller's options checked, with this max_batch where they say none. */
+int imgrec__model_options(struct error *e, imgrec_model_options *o,
+                          const imgrec_model_options *theirs,
+                          int32_t max_batch);
 /* Fails where weights are bytes, saying that `what` cannot be done. */
 int imgrec__model_need_floats(const struct imgrec_model *m, const char *what);
 void imgrec__model_retain(struct imgrec_model *m);

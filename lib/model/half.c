@@ -100,7 +100,7 @@ int imgrec_model_round_weights(imgrec_model *m, int type) {
     return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
                         "weights can be rounded to F16 or BF16, not to %d",
                         type);
-  int status = imgrec__model_need_floats(m, "cannot be rounded to floats");
+  int status = imgrec__model_may_change(m, "cannot be rounded to floats");
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();

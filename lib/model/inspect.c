@@ -111,8 +111,7 @@ int imgrec_model_set_parameter(imgrec_model *m, const char *name,
   if (!m)
     return IMGREC_ERR_ARGUMENT;
   int status = find(m, name, &p);
-  if (status < 0 ||
-      (status = imgrec__model_need_floats(m, "cannot be set")) < 0)
+  if (status < 0 || (status = imgrec__model_may_change(m, "cannot be set")) < 0)
     return status;
   int fits = value && value->dtype == IMGREC_F32 && value->ndim == p->ndim;
   for (int i = 0; fits && i < p->ndim; i++)

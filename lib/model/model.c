@@ -32,8 +32,8 @@ static int make_weights(struct imgrec_model *m,
   for (int i = 0; (p = imgrec__model_param(m, i)); i++)
     if (!p->int8)
       m->weight_floats += round_up(p->count, ALIGN_FLOATS);
-  m->weights = imgrec__alloc_zero(&ctx->allocator,
-                                  m->weight_floats * sizeof *m->weights);
+  m->weights = m->common->weights = imgrec__alloc_zero(
+      &ctx->allocator, m->weight_floats * sizeof *m->weights);
   if (!m->weights)
     return imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                "the model's weights");
@@ -115,13 +115,17 @@ static void default_preprocess(struct imgrec_model *m) {
   m->preprocess.channels = (int32_t)in->c;
 }
 
+int imgrec__model_room(struct imgrec_model *m, size_t max_batch) {
+  int status = make_arena(m, max_batch);
+  return status < 0 ? status : make_numbers(m);
+}
+
 static int build(struct imgrec_model *m, const imgrec_model_options *options,
                  int init) {
   int status;
   if ((status = make_bytes(m)) < 0 ||
       (status = make_weights(m, options, init)) < 0 ||
-      (status = make_arena(m, (size_t)options->max_batch)) < 0 ||
-      (status = make_numbers(m)) < 0)
+      (status = imgrec__model_room(m, (size_t)options->max_batch)) < 0)
     return status;
   default_preprocess(m);
   imgrec__model_uncalibrate(m);
@@ -135,17 +139,16 @@ int imgrec_model_options_init(imgrec_model_options *options,
   return imgrec__options_init(options, struct_size, &defaults, sizeof defaults);
 }
 
-static int read_options(struct error *e, imgrec_model_options *o,
-                        const imgrec_model_options *theirs) {
-  imgrec_model_options_init(o, sizeof *o);
-  if (theirs) {
-    int status =
-        imgrec__options_read(e, o, sizeof *o, theirs, "imgrec_model_options");
-    if (status < 0)
-      return status;
-  }
+int imgrec__model_options(struct error *e, imgrec_model_options *o,
+                          const imgrec_model_options *theirs,
+                          int32_t max_batch) {
+  *o = (imgrec_model_options){.struct_size = sizeof *o};
+  int status =
+      imgrec__options_read(e, o, sizeof *o, theirs, "imgrec_model_options");
+  if (status < 0)
+    return status;
   if (o->max_batch == 0)
-    o->max_batch = 32;
+    o->max_batch = max_batch;
   if (o->max_batch < 1 || o->max_batch > MAX_BATCH)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "max_batch is %d; it must be 1 to %d",
@@ -157,21 +160,33 @@ static int read_options(struct error *e, imgrec_model_options *o,
   return IMGREC_OK;
 }
 
+int imgrec__model_on(struct imgrec_model **out, struct imgrec_context *ctx,
+                     struct common *common) {
+  struct imgrec_model *m = imgrec__alloc_zero(&ctx->allocator, sizeof *m);
+  if (!m) {
+    imgrec__common_release(common);
+    return imgrec__fail_memory(&ctx->error, &ctx->allocator, "a model");
+  }
+  imgrec__context_retain(ctx);
+  m->references = 1;
+  m->context = ctx;
+  m->common = common;
+  m->graph = common->graph;
+  m->weights = common->weights;
+  *out = m;
+  return IMGREC_OK;
+}
+
 static int create(struct imgrec_model **out, struct imgrec_context *ctx,
                   struct graph *graph, const imgrec_model_options *options,
                   int init) {
   imgrec_model_options o;
-  int status = read_options(&ctx->error, &o, options);
-  if (status < 0)
+  struct common *common;
+  struct imgrec_model *m;
+  int status = imgrec__model_options(&ctx->error, &o, options, 32);
+  if (status < 0 || (status = imgrec__common_new(&common, ctx, graph)) < 0 ||
+      (status = imgrec__model_on(&m, ctx, common)) < 0)
     return status;
-  struct imgrec_model *m = imgrec__alloc_zero(&ctx->allocator, sizeof *m);
-  if (!m)
-    return imgrec__fail_memory(&ctx->error, &ctx->allocator, "a model");
-  m->references = 1;
-  m->context = ctx;
-  m->graph = *graph;
-  memset(graph, 0, sizeof *graph);
-  imgrec__context_retain(ctx);
   uint64_t fp = imgrec__fp_enter();
   status = build(m, &o, init);
   imgrec__fp_leave(fp);
@@ -232,15 +247,11 @@ void imgrec_model_destroy(imgrec_model *m) {
   struct allocator *a = &ctx->allocator;
   free_labels(m, m->labels);
   imgrec__free(a, m->numbers);
-  for (int i = 0; i < m->graph.node_count; i++)
-    imgrec__free(a, m->graph.nodes[i].params[0].quantized);
-  if (m->graph.allocator)
-    imgrec__graph_free(&m->graph);
   imgrec__plan_free(&m->plan);
-  imgrec__free(a, m->weights);
   imgrec__free(a, m->arena);
   imgrec__free(a, m->input);
   imgrec__free(a, m->probabilities);
+  imgrec__common_release(m->common);
   imgrec__free(a, m);
   imgrec__context_release(ctx);
 }

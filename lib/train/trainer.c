@@ -120,7 +120,7 @@ int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
   imgrec_trainer_options o;
   int status = read_options(&ctx->error, &o, options);
   if (status < 0 ||
-      (status = imgrec__model_need_floats(model, "cannot be trained")) < 0)
+      (status = imgrec__model_may_change(model, "cannot be trained")) < 0)
     return status;
   if (!imgrec__learns(&model->graph))
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
