@@ -205,7 +205,7 @@ $(BUILD)/bench_%: bench/bench_%.c $(STATIC)
 # ---- Form --------------------------------------------------------------------
 
 C_FILES = $(shell git ls-files --cached --others --exclude-standard \
-	'*.c' '*.h' '*.cpp')
+	'*.c' '*.h' '*.cpp' '*.hpp')
 
 .PHONY: lint
 lint: ## format, floors, names, sizes, headers

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds and runs the examples and the programs in README.md against an install
-# of the library, static and shared, from the root of the repository:
+# Builds and runs the examples and the programs in README.md and
+# docs/embedding.md against an install of the library, static and shared, from
+# the root of the repository:
 #   sh tests/test_examples.sh BUILD_DIR
 #
-# A program of the README is a fenced block (c, cpp or python) below a line
+# A program of these is a fenced block (c, cpp or python) below a line
 # <!-- run: NAME -->.  It runs in a folder with photos.imgrec (a model), cat.jpg
 # (a picture of a digit) and photos/ (the digits) and with these as arguments:
 # photos/ out.imgrec where NAME begins with "train", else photos.imgrec cat.jpg.
@@ -44,7 +45,7 @@ flags() {
 compile() {
   how=$1
   case $2 in
-  *.cpp) set -- "$cxx -std=c++17" "$2" "$3" ;;
+  *.cpp) set -- "$cxx -std=c++11" "$2" "$3" ;;
   *) set -- "$cc -std=c11" "$2" "$3" ;;
   esac
   if [ "$how" = static ]; then
@@ -135,7 +136,7 @@ test_python() {
     photos.imgrec cat.jpg
 }
 
-# Writes the programs of README.md to $tmp/readme/NAME.LANGUAGE.
+# Writes the programs of both to $tmp/readme/NAME.LANGUAGE.
 extract() {
   mkdir -p "$tmp/readme"
   awk -v folder="$tmp/readme" '
@@ -145,20 +146,20 @@ extract() {
     name != "" && /^```(c|cpp|python)$/ {
       file = folder "/" name "." substr($0, 4); name = ""; next }
     name != "" && NF { print "no program below run: " name; exit 1 }
-  ' README.md
+  ' README.md docs/embedding.md
 }
 
-test_readme() {
-  check "README.md: blocks to run" extract
+test_docs() {
+  check "blocks to run" extract
   for source in "$tmp"/readme/*; do
     name=${source##*/}
     case $source in
     *.python) run_program "$name" run_python "$source" ;;
     *.c | *.cpp)
-      check "README.md: $name builds" compile shared "$source" "$source.out"
+      check "docs: $name builds" compile shared "$source" "$source.out"
       run_program "$name" run_in_world "$source.out"
       ;;
-    *) check "README.md has no program to run" false ;;
+    *) check "there is no program to run" false ;;
     esac
   done
 }
@@ -167,6 +168,6 @@ mkdir -p "$tmp"
 prepare
 test_examples
 test_python
-test_readme
+test_docs
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -9,6 +9,7 @@ set -u
 build=${1:-build}
 tmp=$(pwd)/build/tmp/install
 cc=${CC:-cc}
+cxx=${CXX:-c++}
 # Where Debian has libraries, or "" elsewhere.
 machine=$($cc -print-multiarch 2>/dev/null)
 home=$tmp/moved/usr
@@ -108,6 +109,23 @@ test_pkg_config() {
   cd "$OLDPWD" || exit
 }
 
+# imgrec.hpp with exceptions and without, in one program.
+test_cxx() {
+  command -v "${cxx%% *}" >/dev/null || { skip "no $cxx"; return; }
+  cp tests/wrapper.cpp "$tmp/program"
+  cd "$tmp/program" || return
+  # shellcheck disable=SC2046,SC2086 # lists of words
+  {
+    set -- $cxx -std=c++11 -Wall -Wextra -Wpedantic -Werror $(flags --cflags)
+    check "imgrec.hpp" "$@" -c -o with.o wrapper.cpp
+    check "imgrec.hpp, -fno-exceptions" "$@" -fno-exceptions -fno-rtti -c \
+      -o without.o wrapper.cpp
+    check "imgrec.hpp links" $cxx -o wrapper with.o without.o $(flags --libs)
+  }
+  check "imgrec.hpp works" run ./wrapper
+  cd "$OLDPWD" || exit
+}
+
 # cmake_project VERSION: builds a project that asks for this version
 cmake_project() {
   rm -rf "$tmp/cmake" && mkdir "$tmp/cmake" && cat >"$tmp/cmake/CMakeLists.txt" <<END
@@ -159,6 +177,7 @@ check "install and tree" test -e "$tmp/root/usr/bin/imgrec"
 mv "$tmp/root" "$tmp/moved"
 write_program
 test_pkg_config
+test_cxx
 test_cmake
 test_uninstall
 echo "$passed passed, $failed failed, $skipped skipped"

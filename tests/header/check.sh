@@ -13,10 +13,10 @@ try() {
 check() {
   compiler=$1 language=$2
   shift 2
-  for header in imgrec version; do
-    printf "#include <imgrec/%s.h>\nextern int here;\n" $header |
+  for header in ${headers:-imgrec.h version.h}; do
+    printf "#include <imgrec/%s>\nextern int here;\n" $header |
       "$compiler" "$@" -Werror -Iinclude -fsyntax-only -x "$language" - ||
-      { echo "failed: $header.h by $compiler $*" >&2; status=1; }
+      { echo "failed: $header by $compiler $*" >&2; status=1; }
   done
 }
 
@@ -30,6 +30,11 @@ for compiler in g++ clang++; do
   command -v "$compiler" >/dev/null || continue
   for standard in c++98 c++11 c++14 c++17 c++20 c++2b; do
     check "$compiler" c++ -std="$standard" -pedantic-errors -Wall -Wextra
+    [ "$standard" = c++98 ] && continue
+    for exceptions in -fexceptions -fno-exceptions; do
+      headers=imgrec.hpp check "$compiler" c++ -std="$standard" $exceptions \
+        -fno-rtti -pedantic-errors -Wall -Wextra -Wshadow -Wconversion
+    done
   done
 done
 
