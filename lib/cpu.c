@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__SSE2__)
 #include <xmmintrin.h>
 #endif
 
@@ -37,8 +39,9 @@ int imgrec__cpu_sha(void) { return 0; }
 int imgrec__cpu_vnni(void) { return 0; }
 #endif
 
-#if defined(__x86_64__)
-/* All exceptions masked, their flags clear, to nearest, no FTZ, no DAZ. */
+#if defined(__SSE2__)
+/* All exceptions masked, their flags clear, to nearest, no FTZ, no DAZ.  The
+ * x87, where nothing is computed, stays as it is. */
 #define MXCSR_PLAIN 0x1f80u
 
 uint64_t imgrec__fp_enter(void) {
@@ -50,15 +53,19 @@ uint64_t imgrec__fp_enter(void) {
 void imgrec__fp_leave(uint64_t state) { _mm_setcsr((uint32_t)state); }
 
 #elif defined(__aarch64__)
+/* Control in the lower half, the flags of exceptions in the upper one: of both
+ * registers the rest is reserved. */
 uint64_t imgrec__fp_enter(void) {
-  uint64_t state;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(state) : : "memory");
+  uint64_t control, flags;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(control) : : "memory");
+  __asm__ volatile("mrs %0, fpsr" : "=r"(flags) : : "memory");
   __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
-  return state;
+  return flags << 32 | (control & UINT32_MAX);
 }
 
 void imgrec__fp_leave(uint64_t state) {
-  __asm__ volatile("msr fpcr, %0" : : "r"(state) : "memory");
+  __asm__ volatile("msr fpsr, %0" : : "r"(state >> 32) : "memory");
+  __asm__ volatile("msr fpcr, %0" : : "r"(state & UINT32_MAX) : "memory");
 }
 
 #else

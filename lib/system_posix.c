@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory, threads and files of Unix. */
+/* Memory, threads and files of Unix.  errno is the host's: whatever may set it
+ * here puts it back. */
 #if defined(__linux__)
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
@@ -20,24 +21,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The number of a failure, 0 for none, once errno is `kept` again. */
+static int leave(int kept, int failed) {
+  int number = failed ? errno : 0;
+  errno = kept;
+  return number;
+}
+
 /* ---- Memory ------------------------------------------------------------- */
 
 void *imgrec__system_alloc(size_t size, size_t align) {
-  return aligned_alloc(align, round_up(size, align));
+  int kept = errno;
+  void *p = aligned_alloc(align, round_up(size, align));
+  errno = kept;
+  return p;
 }
 
-void imgrec__system_free(void *p) { free(p); }
+void imgrec__system_free(void *p) {
+  int kept = errno;
+  free(p);
+  errno = kept;
+}
 
 /* In huge pages where the system grants them: their first touch is four times
  * as fast. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
 void *imgrec__system_map(size_t size) {
+  int kept = errno;
   size = round_up(size, HUGE_PAGE);
   char *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED)
+  if (p == MAP_FAILED) {
+    errno = kept;
     return NULL;
+  }
   size_t front = round_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p;
   if (front != 0)
     munmap(p, front);
@@ -45,11 +63,14 @@ void *imgrec__system_map(size_t size) {
 #ifdef MADV_HUGEPAGE
   (void)madvise(p + front, size, MADV_HUGEPAGE); /* only a wish */
 #endif
+  errno = kept;
   return p + front;
 }
 
 void imgrec__system_unmap(void *p, size_t size) {
+  int kept = errno;
   munmap(p, round_up(size, HUGE_PAGE));
+  errno = kept;
 }
 
 /* ---- Threads ------------------------------------------------------------ */
@@ -93,6 +114,7 @@ static void *run_thread(void *arg) {
 }
 
 int imgrec__thread_start(struct thread *t, void (*run)(void *arg), void *arg) {
+  int kept = errno;
   sigset_t all, old;
   sigfillset(&all);
   t->run = run;
@@ -101,12 +123,14 @@ int imgrec__thread_start(struct thread *t, void (*run)(void *arg), void *arg) {
     return 0;
   int number = pthread_create(&t->id, NULL, run_thread, t);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
+  errno = kept;
   return number == 0;
 }
 
 void imgrec__thread_join(struct thread *t) { pthread_join(t->id, NULL); }
 
 int imgrec__system_processors(void) {
+  int kept = errno;
   long n = 0;
 #if defined(__linux__)
   cpu_set_t set;
@@ -115,6 +139,7 @@ int imgrec__system_processors(void) {
 #endif
   if (n < 1)
     n = sysconf(_SC_NPROCESSORS_ONLN);
+  errno = kept;
   return n < 1 ? 1 : n > INT32_MAX ? INT32_MAX : (int)n;
 }
 
@@ -162,11 +187,12 @@ static struct file_info info_of(const struct stat *st) {
 }
 
 int imgrec__path_info(const char *path, struct file_info *out) {
+  int kept = errno;
   struct stat st;
-  if (stat(path, &st) != 0)
-    return errno;
-  *out = info_of(&st);
-  return 0;
+  int number = leave(kept, stat(path, &st) != 0);
+  if (number == 0)
+    *out = info_of(&st);
+  return number;
 }
 
 /* Asks the file system only where the folder itself does not tell; what is
@@ -193,6 +219,7 @@ static int entry_kind(DIR *dir, const struct dirent *d) {
 int imgrec__folder_list(const char *folder,
                         int (*each)(void *user, const char *name, int kind),
                         void *user) {
+  int kept = errno;
   DIR *dir = opendir(folder);
   const struct dirent *d;
   int number = dir == NULL ? errno : 0, more = 1;
@@ -203,13 +230,19 @@ int imgrec__folder_list(const char *folder,
     number = errno;
   if (dir != NULL)
     closedir(dir);
+  errno = kept;
   return number;
 }
 
-void imgrec__path_remove(const char *path) { unlink(path); }
+void imgrec__path_remove(const char *path) {
+  int kept = errno;
+  unlink(path);
+  errno = kept;
+}
 
 int imgrec__path_replace(const char *from, const char *to) {
-  return rename(from, to) == 0 ? 0 : errno;
+  int kept = errno;
+  return leave(kept, rename(from, to) != 0);
 }
 
 int imgrec__path_absolute(const char *path) { return path[0] == '/'; }
@@ -228,11 +261,13 @@ int imgrec__path_sync(const char *path) {
     return ENAMETOOLONG;
   if (n > 0)
     memcpy(folder, path, n), folder[n] = '\0';
+  int kept = errno;
   int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int number = leave(kept, fd < 0);
   if (fd < 0)
-    return errno == EACCES ? 0 : errno;
-  int number = imgrec__file_sync(fd);
-  close(fd);
+    return number == EACCES ? 0 : number;
+  number = imgrec__file_sync(fd);
+  imgrec__file_close(fd);
   return number;
 }
 
@@ -241,11 +276,11 @@ int imgrec__path_sync(const char *path) {
 
 void imgrec__path_ahead(const char *path) {
 #ifdef POSIX_FADV_WILLNEED
-  int fd = open(path, READING);
-  if (fd < 0)
+  intptr_t fd;
+  if (imgrec__file_open(&fd, path) != 0)
     return;
-  (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
-  close(fd);
+  (void)posix_fadvise((int)fd, 0, 0, POSIX_FADV_WILLNEED);
+  imgrec__file_close(fd);
 #else
   (void)path;
 #endif
@@ -254,59 +289,63 @@ void imgrec__path_ahead(const char *path) {
 /* ---- Files -------------------------------------------------------------- */
 
 int imgrec__file_open(intptr_t *out, const char *path) {
+  int kept = errno;
   int fd = open(path, READING);
   *out = fd;
-  return fd < 0 ? errno : 0;
+  return leave(kept, fd < 0);
 }
 
 int imgrec__file_create(intptr_t *out, const char *path) {
+  int kept = errno;
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  int number = leave(kept, fd < 0);
   *out = fd;
-  return fd >= 0 ? 0 : errno == EEXIST ? IMGREC__EXISTS : errno;
+  return number == EEXIST ? IMGREC__EXISTS : number;
 }
 
 int imgrec__file_info(intptr_t file, struct file_info *out) {
+  int kept = errno;
   struct stat st;
-  if (fstat((int)file, &st) != 0)
-    return errno;
-  *out = info_of(&st);
-  return 0;
-}
-
-static int count_done(ssize_t result, size_t *done) {
-  if (result < 0)
-    return errno;
-  *done = (size_t)result;
-  return 0;
+  int number = leave(kept, fstat((int)file, &st) != 0);
+  if (number == 0)
+    *out = info_of(&st);
+  return number;
 }
 
 int imgrec__file_get(intptr_t file, void *bytes, size_t n, size_t *done) {
+  int kept = errno;
   ssize_t got;
   do
     got = read((int)file, bytes, n);
   while (got < 0 && errno == EINTR);
-  return count_done(got, done);
+  *done = got < 0 ? 0 : (size_t)got;
+  return leave(kept, got < 0);
 }
 
 int imgrec__file_put(intptr_t file, const void *bytes, size_t n, size_t *done) {
+  int kept = errno;
   ssize_t put;
   do
     put = write((int)file, bytes, n);
   while (put < 0 && errno == EINTR);
-  return count_done(put, done);
+  *done = put < 0 ? 0 : (size_t)put;
+  return leave(kept, put < 0);
 }
 
 /* Some file systems have no fsync: they say EINVAL. */
 int imgrec__file_sync(intptr_t file) {
-  int result;
+  int kept = errno, result;
   do
     result = fsync((int)file);
   while (result != 0 && errno == EINTR);
-  return result == 0 || errno == EINVAL ? 0 : errno;
+  int number = leave(kept, result != 0);
+  return number == EINVAL ? 0 : number;
 }
 
 int imgrec__file_close(intptr_t file) {
-  return close((int)file) == 0 || errno == EINTR ? 0 : errno;
+  int kept = errno;
+  int number = leave(kept, close((int)file) != 0);
+  return number == EINTR ? 0 : number;
 }
 
 long imgrec__system_process(void) { return (long)getpid(); }

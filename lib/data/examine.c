@@ -305,11 +305,13 @@ int imgrec_dataset_examine(imgrec_examination **out,
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_dataset_examine: `out` is NULL");
   imgrec__sha256_init(&x.hash);
+  uint64_t fp = imgrec__fp_enter();
   int status = check_sets(datasets, count);
   if (status == IMGREC_OK)
     status = read_options(&x, options);
   if (status == IMGREC_OK)
     status = run(out, &x);
+  imgrec__fp_leave(fp);
   imgrec__free(&ctx->allocator, x.leader);
   imgrec__free(&ctx->allocator, x.twins);
   imgrec__free(&ctx->allocator, x.seen);

@@ -140,6 +140,7 @@ int imgrec_dataset_split(imgrec_dataset **first, imgrec_dataset **second,
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_dataset_split: the fraction must be between 0 "
                         "and 1");
+  uint64_t fp = imgrec__fp_enter();
   int status = split_alloc(&s, dataset);
   if (status == IMGREC_OK) {
     group(&s, dataset);
@@ -147,5 +148,6 @@ int imgrec_dataset_split(imgrec_dataset **first, imgrec_dataset **second,
     status = take_both(first, second, dataset, &s);
   }
   split_free(&s, &ctx->allocator);
+  imgrec__fp_leave(fp);
   return status;
 }

@@ -303,7 +303,9 @@ int imgrec_augment_print(const imgrec_augment *augment, imgrec_context *ctx,
   if (status < 0)
     return status;
   imgrec__text_init(&t, &ctx->allocator);
+  uint64_t fp = imgrec__fp_enter();
   print(&t, &a);
+  imgrec__fp_leave(fp);
   if (t.failed)
     status = imgrec__fail_memory(&ctx->error, &ctx->allocator, "a text");
   else

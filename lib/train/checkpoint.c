@@ -105,7 +105,9 @@ int imgrec_checkpoint_read(imgrec_context *ctx, const char *path,
   int status = imgrec__checkpoint_open(&file, ctx, path);
   if (status < 0)
     return status;
+  uint64_t fp = imgrec__fp_enter();
   status = read_checkpoint(&c, &file);
+  imgrec__fp_leave(fp);
   imgrec__checkpoint_close(&file);
   if (status < 0)
     return imgrec__fail_prefix(e, status, "%s", path);

@@ -9,11 +9,7 @@
 
 /* Wilson (1927): with p = right / n,
  *   (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n) */
-void imgrec_wilson_interval(int64_t right, int64_t images, double interval[2]) {
-  interval[0] = 0;
-  interval[1] = 1;
-  if (images <= 0 || right < 0 || right > images)
-    return;
+static void wilson(int64_t right, int64_t images, double interval[2]) {
   double n = (double)images, p = (double)right / n, z = Z95 * Z95 / n;
   double centre = p + z / 2;
   double half = Z95 * sqrt(p * (1 - p) / n + z / (4 * n));
@@ -22,6 +18,16 @@ void imgrec_wilson_interval(int64_t right, int64_t images, double interval[2]) {
     interval[0] = (centre - half) / (1 + z);
   if (right < images)
     interval[1] = (centre + half) / (1 + z);
+}
+
+void imgrec_wilson_interval(int64_t right, int64_t images, double interval[2]) {
+  interval[0] = 0;
+  interval[1] = 1;
+  if (images <= 0 || right < 0 || right > images)
+    return;
+  uint64_t fp = imgrec__fp_enter();
+  wilson(right, images, interval);
+  imgrec__fp_leave(fp);
 }
 
 static double quotient(int64_t part, int64_t whole) {
@@ -86,6 +92,7 @@ int imgrec_confusion_scores(imgrec_class_score *scores,
   struct macro sums = {0};
   if (!confusion || classes < 1)
     return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
   for (size_t c = 0; c < (size_t)classes; c++) {
     imgrec_class_score one = score_of(confusion, (size_t)classes, c);
     macro_add(&sums, &one);
@@ -94,6 +101,7 @@ int imgrec_confusion_scores(imgrec_class_score *scores,
   }
   if (macro)
     *macro = macro_mean(&sums);
+  imgrec__fp_leave(fp);
   return IMGREC_OK;
 }
 
