@@ -43,6 +43,8 @@ ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma \
 	-mprefer-vector-width=512
 ifeq ($(MACHINE),x86_64)
 ISAS += avx2 avx512
+else ifeq ($(MACHINE),aarch64)
+ISAS += neon
 endif
 # Those of products of bytes, from qisa.c: VNNI is one more.
 QISAS := $(ISAS) $(if $(filter avx512,$(ISAS)),avx512vnni)

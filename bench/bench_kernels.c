@@ -65,7 +65,7 @@ static int print_row(struct bench *b, const struct kernel_row *row) {
   row->run(table(IMGREC_ISA_SCALAR), &b->data, row->which);
   memcpy(b->want, b->data.out, row->words * sizeof *b->want);
   printf("%-24s", row->name);
-  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_AVX512; isa++) {
+  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_NEON; isa++) {
     const struct kernels *k = table(isa);
     if (k == NULL)
       continue;
@@ -81,7 +81,7 @@ static int print_row(struct bench *b, const struct kernel_row *row) {
 static int print_rows(struct bench *b, const char *name) {
   int found = 0, wrong = 0;
   printf("peak of a core: %.1f GFLOP/s\n%-24s", b->peak, "kernel");
-  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_AVX512; isa++)
+  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_NEON; isa++)
     if (table(isa) != NULL)
       printf(" %8s      ", table(isa)->name);
   putchar('\n');

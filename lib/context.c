@@ -16,7 +16,7 @@ int imgrec_context_options_init(imgrec_context_options *options,
  * build and this CPU have. */
 static int choose_kernels(struct imgrec_context *ctx, int isa) {
   int best = imgrec__cpu_isa();
-  if (isa < IMGREC_ISA_AUTO || isa > IMGREC_ISA_AVX512)
+  if (isa < IMGREC_ISA_AUTO || isa > IMGREC_ISA_NEON)
     return IMGREC_ERR_ARGUMENT;
   if (isa > best)
     return IMGREC_ERR_UNSUPPORTED;

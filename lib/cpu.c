@@ -34,7 +34,11 @@ int imgrec__cpu_vnni(void) {
   return __builtin_cpu_supports("avx512vnni") != 0;
 }
 #else
+#if defined(__AARCH64EL__)
+int imgrec__cpu_isa(void) { return IMGREC_ISA_NEON; }
+#else
 int imgrec__cpu_isa(void) { return IMGREC_ISA_SCALAR; }
+#endif
 int imgrec__cpu_sha(void) { return 0; }
 int imgrec__cpu_vnni(void) { return 0; }
 #endif

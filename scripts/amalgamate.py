@@ -20,10 +20,10 @@ import c_names
 
 # Machines the Makefile knows, and what their compilers define.
 MACHINES = {"x86_64": "defined(__x86_64__)", "i386": "defined(__i386__)",
-            "aarch64": "defined(__aarch64__)", "other": ""}
+            "aarch64": "defined(__AARCH64EL__)", "other": ""}
 # Functions of machines, whose headers are included before all pragmas.
 MACHINE_HEADERS = {"immintrin.h": "defined(__x86_64__) || defined(__i386__)",
-                   "arm_neon.h": "defined(__aarch64__)"}
+                   "arm_neon.h": "defined(__AARCH64EL__)"}
 INTRINSICS = re.compile(r"[a-z]mmintrin\.h|immintrin\.h|arm_neon\.h")
 # Flags of single files that results depend on, and what gcc calls them in a
 # pragma; Clang has no such pragma.

@@ -141,14 +141,11 @@ static const char *model_name(const struct bench *b) {
 }
 
 static const char *isa_name(const struct bench *b) {
-  switch (imgrec_context_isa(b->ctx)) {
-  case IMGREC_ISA_AVX512:
-    return "avx512";
-  case IMGREC_ISA_AVX2:
-    return "avx2";
-  default:
-    return "scalar";
-  }
+  static const char *const names[] = {[IMGREC_ISA_SCALAR] = "scalar",
+                                      [IMGREC_ISA_AVX2] = "avx2",
+                                      [IMGREC_ISA_AVX512] = "avx512",
+                                      [IMGREC_ISA_NEON] = "neon"};
+  return names[imgrec_context_isa(b->ctx)];
 }
 
 static void put_float(struct json_out *j, const char *key, double x) {

@@ -256,10 +256,10 @@ static const struct option_spec specs[] = {
      AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST | CMD_CHECK,
      KIND_INTEGER, 0},
     {"isa", "NAME",
-     "instruction set: auto, scalar, avx2 or avx512 (auto);\n"
+     "instruction set: auto, scalar, avx2, avx512 or neon (auto);\n"
      "results are the same with each",
-     "auto|scalar|avx2|avx512", AT(isa), 0, 0, RUNS | CMD_BENCH | CMD_SUGGEST,
-     KIND_CHOICE, 0},
+     "auto|scalar|avx2|avx512|neon", AT(isa), 0, 0,
+     RUNS | CMD_BENCH | CMD_SUGGEST, KIND_CHOICE, 0},
     {"json", NULL, "print one JSON object a line", NULL, AT(json), 0, 0,
      (RUNS & ~CMD_REPORT) | LOOKS | CMD_SUGGEST | CMD_CHECK, KIND_FLAG, 0},
     {"help", NULL, "this help", NULL, AT(help), 0, 0, ALL, KIND_FLAG, 'h'},

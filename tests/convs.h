@@ -304,14 +304,14 @@ struct conv_case {
   const struct driver *driver;
   struct conv c;
   float *w, *y; /* y: sums by the first context */
-  imgrec_context *ctx, *others[IMGREC_ISA_AVX512];
+  imgrec_context *ctx, *others[IMGREC_ISA_NEON];
   int other_count;
 };
 
 /* One of a single thread, one of several for each instruction set. */
 static inline void make_contexts(struct conv_case *t) {
   t->ctx = new_context(1, IMGREC_ISA_AUTO);
-  for (int isa = IMGREC_ISA_SCALAR; isa <= imgrec__cpu_isa(); isa++)
+  for (int isa = IMGREC_ISA_SCALAR; isa; isa = next_isa(isa))
     t->others[t->other_count++] = new_context(1 + (int)below(5), isa);
 }
 

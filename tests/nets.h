@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "isas.h"
 #include "model/graph.h"
 
 #define assert_ok(ctx, status)                                                 \

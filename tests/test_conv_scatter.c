@@ -47,7 +47,7 @@ static void check_values(const struct scatter_case *t, const float *dx) {
 /* Other threads and instruction sets, dy as it lies, each image alone. */
 static void check_bits(const struct scatter_case *t, const float *dx) {
   size_t image = plane_count(&t->c.x);
-  for (int isa = IMGREC_ISA_SCALAR; isa <= imgrec__cpu_isa(); isa++) {
+  for (int isa = IMGREC_ISA_SCALAR; isa; isa = next_isa(isa)) {
     imgrec_context *ctx = new_context(1 + (int)below(5), isa);
     float *again = gradient(t, &t->dy, t->c.batch, ctx);
     assert_bits("dx", &t->c, dx, again, t->n);

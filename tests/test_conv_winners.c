@@ -102,7 +102,7 @@ static void check_winners(struct conv c) {
   if (imgrec__winners_input_fits(&c))
     dx = input_gradient(&t, t.ctx);
   check_values(&t, dw, dx);
-  for (int isa = IMGREC_ISA_SCALAR; isa <= imgrec__cpu_isa(); isa++) {
+  for (int isa = IMGREC_ISA_SCALAR; isa; isa = next_isa(isa)) {
     imgrec_context *ctx = new_context(1 + (int)below(5), isa);
     check_bits(&t, dw, dx, ctx);
     imgrec_context_destroy(ctx);

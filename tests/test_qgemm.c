@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "isas.h"
 #include "kernels/kernels.h"
 #include "tensor.h"
 
@@ -195,7 +196,7 @@ static void check(imgrec_context *ctx, struct shape3 s, size_t n, size_t run,
 }
 
 static void check_all(void (*run)(imgrec_context *ctx)) {
-  for (int isa = IMGREC_ISA_SCALAR; isa <= imgrec__cpu_isa(); isa++)
+  for (int isa = IMGREC_ISA_SCALAR; isa; isa = next_isa(isa))
     for (int threads = 1; threads <= 3; threads += 2) {
       imgrec_context *ctx = context_of(isa, threads);
       run(ctx);

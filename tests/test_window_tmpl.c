@@ -218,11 +218,9 @@ static void test_window_tmpl__pooling_ties(void **state) {
                            .stride = {2, 2}};
   const float x[4] = {1.0f, 5.0f, 5.0f, 1.0f}, dy = 3.0f;
   (void)state;
-  for (int isa = IMGREC_ISA_SCALAR; isa <= IMGREC_ISA_AVX512; isa++) {
+  for (int isa = IMGREC_ISA_SCALAR; isa; isa = next_isa(isa)) {
     const struct kernels *k = table(isa);
     float dx[4];
-    if (k == NULL)
-      continue;
     k->max_pool_grad(dx, &dy, x, &w, 0, 2);
     assert_true(dx[0] == 0.0f && dx[1] == 3.0f);
     assert_true(dx[2] == 0.0f && dx[3] == 0.0f);

@@ -90,8 +90,9 @@ typedef struct imgrec_tensor imgrec_tensor;
 enum {
   IMGREC_ISA_AUTO = 0, /* the best that this CPU has */
   IMGREC_ISA_SCALAR = 1,
-  IMGREC_ISA_AVX2 = 2,  /* with FMA */
-  IMGREC_ISA_AVX512 = 3 /* F, BW, VL, DQ */
+  IMGREC_ISA_AVX2 = 2,   /* with FMA */
+  IMGREC_ISA_AVX512 = 3, /* F, BW, VL, DQ */
+  IMGREC_ISA_NEON = 4    /* of 64-bit ARM */
 };
 
 enum { IMGREC_LOG_INFO = 1, IMGREC_LOG_WARNING = 2 };

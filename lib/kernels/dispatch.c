@@ -12,6 +12,9 @@ extern const struct qkernels imgrec__qkernels_avx512;
 extern const struct qkernels imgrec__qkernels_avx512vnni;
 extern const struct kernels imgrec__kernels_avx2;
 extern const struct kernels imgrec__kernels_avx512;
+#elif defined(__AARCH64EL__)
+extern const struct qkernels imgrec__qkernels_neon;
+extern const struct kernels imgrec__kernels_neon;
 #endif
 
 const struct kernels *imgrec__kernels_for(int isa) {
@@ -22,6 +25,9 @@ const struct kernels *imgrec__kernels_for(int isa) {
     return &imgrec__kernels_avx2;
   if (isa == IMGREC_ISA_AVX512)
     return &imgrec__kernels_avx512;
+#elif defined(__AARCH64EL__)
+  if (isa == IMGREC_ISA_NEON)
+    return &imgrec__kernels_neon;
 #endif
   return NULL;
 }
@@ -34,9 +40,11 @@ const struct qkernels *imgrec__qkernels_for(int isa, int vnni) {
     return &imgrec__qkernels_avx2;
   if (isa == IMGREC_ISA_AVX512)
     return vnni ? &imgrec__qkernels_avx512vnni : &imgrec__qkernels_avx512;
-#else
-  (void)vnni;
+#elif defined(__AARCH64EL__)
+  if (isa == IMGREC_ISA_NEON)
+    return &imgrec__qkernels_neon;
 #endif
+  (void)vnni;
   return NULL;
 }
 

@@ -19,6 +19,10 @@ extern const struct kernels imgrec__kernels_avx2;
 #define MR      6
 #define THIN_MR 12
 #define NV      2
+#elif ISA_NUMBER == 4
+#define MR      12
+#define THIN_MR 12
+#define NV      2
 #else
 #define MR      2
 #define THIN_MR 2

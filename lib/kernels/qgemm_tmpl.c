@@ -7,7 +7,7 @@
 #elif ISA_NUMBER == 3
 #define QROWS   6
 #define QPANELS 2
-#elif ISA_NUMBER == 2
+#elif ISA_NUMBER == 2 || ISA_NUMBER == 4
 #define QROWS   3
 #define QPANELS 1
 #else
@@ -36,7 +36,7 @@ INLINE void add_group(struct partial acc[QROWS][QPANELS],
                       const int panels) {
   vi right[QPANELS][Q_PARTS], left[QROWS];
   UNROLL
-  for (int i = 0; i < rows && Q_PARTS == 4; i++)
+  for (int i = 0; i < rows && Q_PARTS >= 4; i++)
     left[i] = left_of(at, step, i);
   UNROLL
   for (int j = 0; j < panels; j++) {
@@ -44,12 +44,12 @@ INLINE void add_group(struct partial acc[QROWS][QPANELS],
     for (int p = 0; p < Q_PARTS; p++) {
       right[j][p] = dot_right(b + (size_t)j * b_panel, p);
       UNROLL
-      for (int i = 0; i < rows && Q_PARTS == 4; i++)
+      for (int i = 0; i < rows && Q_PARTS >= 4; i++)
         acc[i][j].part[p] = dot(acc[i][j].part[p], left[i], right[j][p]);
     }
   }
   UNROLL
-  for (int i = 0; i < rows && Q_PARTS != 4; i++) {
+  for (int i = 0; i < rows && Q_PARTS < 4; i++) {
     vi one = left_of(at, step, i);
     UNROLL
     for (int j = 0; j < panels; j++) {
@@ -231,8 +231,8 @@ static void qdepthwise(const struct qdepthwise *d) {
       vu sum = (vu)load_int(d->shift + c);
       for (size_t ky = 0; ky < d->kernel[0]; ky++)
         for (size_t kx = 0; kx < d->kernel[1]; kx++, w += d->pixel)
-          sum += (vu)(load_u8(x + ky * d->dilation[0] * d->row +
-                              kx * d->dilation[1] * d->pixel) *
+          sum += (vu)(load_widened(x + ky * d->dilation[0] * d->row +
+                                   kx * d->dilation[1] * d->pixel) *
                       load_i8(w));
       vf y = finish_sum(__builtin_convertvector((vi)sum, vf), d->scale + c,
                         d->bias + c, d->relu);

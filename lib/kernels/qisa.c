@@ -4,7 +4,7 @@
  * IMGREC_VNNI. */
 #include "kernels.h"
 
-#include "simd.h"
+#include "qsimd.h"
 #include "vmath.h"
 
 #include "qgemm_tmpl.c"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors of floats for one instruction set: the only file with intrinsics.
+/* Vectors of floats for one instruction set; intrinsics are here and in
+ * qsimd.h only.
  *
- * IMGREC_ISA names the set: scalar, avx2 or avx512.  Every lane of every
+ * IMGREC_ISA names the set: scalar, avx2, avx512 or neon.  Every lane of every
  * function gives the same bits on each of them: an operation is correctly
  * rounded, or an exact rule on bits.  What a width does not fill is loaded
  * into padded vectors, never computed by another formula. */
@@ -16,6 +17,7 @@
 #define ISA_NUMBER_scalar 1
 #define ISA_NUMBER_avx2   2
 #define ISA_NUMBER_avx512 3
+#define ISA_NUMBER_neon   4
 #define ISA_PASTE_(a, b)  a##b
 #define ISA_PASTE(a, b)   ISA_PASTE_(a, b)
 #define ISA_STRING_(a)    #a
@@ -30,14 +32,16 @@
 #define VF 16 /* floats in a vector */
 #elif ISA_NUMBER == 2
 #define VF 8
-#elif ISA_NUMBER == 1
+#elif ISA_NUMBER == 1 || ISA_NUMBER == 4
 #define VF 4
 #else
-#error "IMGREC_ISA must be scalar, avx2 or avx512"
+#error "IMGREC_ISA must be scalar, avx2, avx512 or neon"
 #endif
 #define VD (VF / 2) /* doubles in a vector */
 
-#if ISA_NUMBER > 1
+#if ISA_NUMBER == 4
+#include <arm_neon.h>
+#elif ISA_NUMBER > 1
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
@@ -198,6 +202,21 @@ INLINE void store_narrowed(uint8_t *p, vi v) {
   memcpy(p, &four, sizeof four);
 }
 
+#elif ISA_NUMBER == 4
+
+INLINE vi load_widened(const uint8_t *p) {
+  uint32_t four;
+  memcpy(&four, p, sizeof four);
+  uint16x8_t words = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four)));
+  return (vi)vmovl_u16(vget_low_u16(words));
+}
+
+INLINE void store_narrowed(uint8_t *p, vi v) {
+  uint16x4_t words = vmovn_u32((uint32x4_t)v);
+  uint8x8_t bytes = vmovn_u16(vcombine_u16(words, words));
+  memcpy(p, &bytes, VF);
+}
+
 #else
 
 INLINE vi load_widened(const uint8_t *p) {
@@ -274,6 +293,8 @@ INLINE vf vselect(vi mask, vf yes, vf no) {
   return _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), no, yes);
 #elif ISA_NUMBER == 2
   return _mm256_blendv_ps(no, yes, (vf)mask);
+#elif ISA_NUMBER == 4
+  return vbslq_f32((uint32x4_t)mask, yes, no);
 #else
   return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
 #endif
@@ -317,6 +338,10 @@ INLINE vul mul_low(vul a, vul b) {
 INLINE vul mul_low(vul a, vul b) {
   return (vul)_mm_mul_epu32((__m128i)a, (__m128i)b);
 }
+#elif ISA_NUMBER == 4
+INLINE vul mul_low(vul a, vul b) {
+  return vmull_u32(vmovn_u64(a), vmovn_u64(b));
+}
 #else
 INLINE vul mul_low(vul a, vul b) { return (a & UINT32_MAX) * (b & UINT32_MAX); }
 #endif
@@ -338,6 +363,9 @@ INLINE vf vfma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 #elif ISA_NUMBER == 2
 INLINE vf vsqrt(vf x) { return _mm256_sqrt_ps(x); }
 INLINE vf vfma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+#elif ISA_NUMBER == 4
+INLINE vf vsqrt(vf x) { return vsqrtq_f32(x); }
+INLINE vf vfma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 #else
 
 #if defined(__SSE2__)
@@ -396,148 +424,10 @@ static __attribute__((noinline)) vf vfma(vf a, vf b, vf c) {
 INLINE vd vfma_exact(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
 #elif ISA_NUMBER == 2
 INLINE vd vfma_exact(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
+#elif ISA_NUMBER == 4
+INLINE vd vfma_exact(vd a, vd b, vd c) { return vfmaq_f64(c, a, b); }
 #else
 INLINE vd vfma_exact(vd a, vd b, vd c) { return a * b + c; }
-#endif
-
-/* ---- Bytes --------------------------------------------------------------- */
-
-INLINE vi load_int(const int32_t *p) {
-  vi v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
-
-INLINE void store_int(int32_t *p, vi v) { memcpy(p, &v, sizeof v); }
-
-/* VF bytes, each widened. */
-#if ISA_NUMBER == 3
-INLINE vi load_u8(const uint8_t *p) {
-  return (vi)_mm512_cvtepu8_epi32(
-      _mm_loadu_si128((const __m128i *)(const void *)p));
-}
-INLINE vi load_i8(const int8_t *p) {
-  return (vi)_mm512_cvtepi8_epi32(
-      _mm_loadu_si128((const __m128i *)(const void *)p));
-}
-#elif ISA_NUMBER == 2
-INLINE vi load_u8(const uint8_t *p) {
-  return (vi)_mm256_cvtepu8_epi32(
-      _mm_loadl_epi64((const __m128i *)(const void *)p));
-}
-INLINE vi load_i8(const int8_t *p) {
-  return (vi)_mm256_cvtepi8_epi32(
-      _mm_loadl_epi64((const __m128i *)(const void *)p));
-}
-#else
-INLINE vi load_u8(const uint8_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
-INLINE vi load_i8(const int8_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
-#endif
-
-/* Products of bytes: a group of 4 numbers of k, 16 columns side by side, in
- * Q_PARTS vectors.  dot() adds a part's products onto its accumulators, and
- * dot_sums() makes the 16 sums of them.  All is exact: vpdpbusd does not
- * saturate, and vpmaddwd works on widened numbers. */
-#if ISA_NUMBER == 3 && defined(IMGREC_VNNI)
-#define Q_PARTS 1
-
-INLINE vi dot_right(const int8_t *b, int part) {
-  (void)part;
-  return (vi)_mm512_loadu_si512(b);
-}
-
-INLINE vi dot_left(const uint8_t *a) {
-  int32_t four;
-  memcpy(&four, a, sizeof four);
-  return (vi)_mm512_set1_epi32(four);
-}
-
-INLINE vi dot(vi acc, vi a, vi b) {
-  return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)a, (__m512i)b);
-}
-
-INLINE void dot_sums(vi sums[1], const vi acc[1]) { sums[0] = acc[0]; }
-
-#elif ISA_NUMBER == 3
-#define Q_PARTS 2 /* of 8 columns, each with two sums */
-
-INLINE vi dot_right(const int8_t *b, int part) {
-  return (vi)_mm512_cvtepi8_epi16(
-      _mm256_loadu_si256((const __m256i *)(const void *)(b + part * 32)));
-}
-
-INLINE vi dot_left(const uint8_t *a) {
-  int32_t four;
-  memcpy(&four, a, sizeof four);
-  return (vi)_mm512_cvtepu8_epi16(_mm256_set1_epi32(four));
-}
-
-INLINE vi dot(vi acc, vi a, vi b) {
-  return (vi)((vu)acc + (vu)_mm512_madd_epi16((__m512i)a, (__m512i)b));
-}
-
-INLINE void dot_sums(vi sums[1], const vi acc[2]) {
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20,
-                                         22, 24, 26, 28, 30);
-  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-  __m512i a = (__m512i)acc[0], b = (__m512i)acc[1];
-  sums[0] = (vi)_mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b),
-                                 _mm512_permutex2var_epi32(a, odd, b));
-}
-
-#elif ISA_NUMBER == 2
-#define Q_PARTS 4 /* of 4 columns, each with two sums */
-
-INLINE vi dot_right(const int8_t *b, int part) {
-  return (vi)_mm256_cvtepi8_epi16(
-      _mm_loadu_si128((const __m128i *)(const void *)(b + part * 16)));
-}
-
-INLINE vi dot_left(const uint8_t *a) {
-  int32_t four;
-  memcpy(&four, a, sizeof four);
-  return (vi)_mm256_cvtepu8_epi16(_mm_set1_epi32(four));
-}
-
-INLINE vi dot(vi acc, vi a, vi b) {
-  return (vi)((vu)acc + (vu)_mm256_madd_epi16((__m256i)a, (__m256i)b));
-}
-
-INLINE void dot_sums(vi sums[2], const vi acc[4]) {
-  for (int i = 0; i < 2; i++) {
-    __m256i pairs =
-        _mm256_hadd_epi32((__m256i)acc[2 * i], (__m256i)acc[2 * i + 1]);
-    sums[i] = (vi)_mm256_permute4x64_epi64(pairs, 0xd8);
-  }
-}
-
-#else
-#define Q_PARTS 4 /* of 4 columns; a lane holds the 4 bytes of a column */
-
-INLINE vi dot_right(const int8_t *b, int part) {
-  vi v;
-  memcpy(&v, b + part * 16, sizeof v);
-  return v;
-}
-
-INLINE vi dot_left(const uint8_t *a) {
-  int32_t four;
-  memcpy(&four, a, sizeof four);
-  return (vi){four, four, four, four};
-}
-
-INLINE vi dot(vi acc, vi a, vi b) {
-  for (int i = 0; i < 4; i++) {
-    vi x = (vi)((vu)a << (24 - 8 * i) >> 24);
-    acc += x * ((vi)((vu)b << (24 - 8 * i)) >> 24);
-  }
-  return acc;
-}
-
-INLINE void dot_sums(vi sums[4], const vi acc[4]) {
-  for (int i = 0; i < 4; i++)
-    sums[i] = acc[i];
-}
 #endif
 
 /* ---- Reductions over 16 virtual lanes ----------------------------------- */

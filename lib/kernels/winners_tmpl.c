@@ -9,7 +9,7 @@
  * Both are rows of a patch times a number: the first is summed in registers. */
 
 /* Vectors of a patch's row, and of a whole tile, in registers. */
-#if ISA_NUMBER == 3
+#if ISA_NUMBER >= 3
 enum { RUN_VECTORS = 6, SUM_VECTORS = 20 };
 #elif ISA_NUMBER == 2
 enum { RUN_VECTORS = 4, SUM_VECTORS = 12 };
