@@ -12,6 +12,8 @@ PYTHON ?= python3
 
 # gzip-packed data sets need zlib; WITH_ZLIB=0 leaves it out.
 WITH_ZLIB ?= 1
+# The tests are groups of CMocka; WITH_CMOCKA=0 runs them without it.
+WITH_CMOCKA ?= 1
 
 part = $(shell sed -n 's/^\#define IMGREC_VERSION_$(1) //p' \
 	include/imgrec/version.h)
@@ -117,10 +119,16 @@ $(BUILD)/src/picture.o: COMMON += -fwrapv
 
 # ---- Tests -------------------------------------------------------------------
 
+ifeq ($(WITH_CMOCKA),1)
+TEST_LIBS := -lcmocka
+else
+TEST_FLAGS := -Itests/without_cmocka
+endif
+
 $(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) -Wno-conversion -Ilib -Itests $(CFLAGS) $(EXACT) $(LDFLAGS) \
-		-o $@ $< $(STATIC) -lcmocka $(LIBS)
+	$(CC) $(COMMON) -Wno-conversion -Ilib -Itests $(TEST_FLAGS) $(CFLAGS) \
+		$(EXACT) $(LDFLAGS) -o $@ $< $(STATIC) $(TEST_LIBS) $(LIBS)
 
 # Each fuzz target as a program that replays files.
 $(BUILD)/tests/replay_%: tests/fuzz/%.c $(STATIC)
