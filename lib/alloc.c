@@ -53,11 +53,11 @@ void imgrec__allocator_move(struct allocator *to, struct allocator *from) {
 }
 
 uint64_t imgrec__allocator_used(const struct allocator *a, uint64_t *peak) {
-  pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&a->lock;
-  pthread_mutex_lock(lock);
+  struct lock *lock = (struct lock *)(uintptr_t)&a->lock;
+  imgrec__lock(lock);
   uint64_t used = a->used;
   *peak = a->peak;
-  pthread_mutex_unlock(lock);
+  imgrec__unlock(lock);
   return used;
 }
 

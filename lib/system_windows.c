@@ -95,6 +95,9 @@ int imgrec__system_processors(void) {
 
 /* ---- Failures ----------------------------------------------------------- */
 
+/* Windows' own number for it is newer than mingw-w64's headers. */
+#define IS_FOLDER 336
+
 static const struct {
   int number, status;
   const char *words;
@@ -107,6 +110,7 @@ static const struct {
      "the path is not UTF-8"},
     {ERROR_BAD_NETPATH, IMGREC_ERR_NOT_FOUND, "no such computer"},
     {ERROR_BAD_NET_NAME, IMGREC_ERR_NOT_FOUND, "no such share"},
+    {IS_FOLDER, IMGREC_ERR_IO, "it is a folder"},
     {ERROR_DIRECTORY, IMGREC_ERR_NOT_FOUND,
      "a part of the path is not a folder"},
     {ERROR_ACCESS_DENIED, IMGREC_ERR_IO, "permission denied"},
@@ -224,6 +228,12 @@ void imgrec__path_remove(const char *path) {
     DeleteFileW(wide);
 }
 
+static int is_folder(const wchar_t *wide) {
+  DWORD attributes = GetFileAttributesW(wide);
+  return attributes != INVALID_FILE_ATTRIBUTES &&
+         (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+}
+
 /* Scanners open new files for a moment, in which they cannot be moved. */
 int imgrec__path_replace(const char *from, const char *to) {
   wchar_t wide_from[WIDE_MAX], wide_to[WIDE_MAX];
@@ -235,6 +245,8 @@ int imgrec__path_replace(const char *from, const char *to) {
                     MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH))
       return 0;
     int failure = last_number();
+    if (is_folder(wide_to))
+      return IS_FOLDER;
     if (wait > 300 ||
         (failure != ERROR_ACCESS_DENIED && failure != ERROR_SHARING_VIOLATION))
       return failure;

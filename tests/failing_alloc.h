@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
+
+#include "system.h"
 
 struct failing {
   long calls, fail_at; /* from 1; 0: never */
@@ -20,7 +21,7 @@ static inline void *failing_alloc(void *user, size_t size, size_t align) {
   if (f->fail_at != 0 &&
       (f->from_then_on ? f->calls >= f->fail_at : f->calls == f->fail_at))
     return NULL;
-  void *p = aligned_alloc(align, (size + align - 1) / align * align);
+  void *p = imgrec__system_alloc(size, align);
   if (p != NULL) {
     f->live_blocks++;
     f->live_bytes += size;
@@ -32,7 +33,7 @@ static inline void failing_free(void *user, void *p, size_t size) {
   struct failing *f = user;
   f->live_blocks--;
   f->live_bytes -= size;
-  free(p);
+  imgrec__system_free(p);
 }
 
 #endif

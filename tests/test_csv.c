@@ -9,6 +9,15 @@
 
 #include "dataset_files.h"
 
+/* In a file's name, and in a quoted field of a table. */
+#if defined(_WIN32) /* whose names have none */
+#define QUOTE     "'"
+#define CSV_QUOTE QUOTE
+#else
+#define QUOTE     "\""
+#define CSV_QUOTE QUOTE QUOTE
+#endif
+
 static char root[256];
 static imgrec_context *ctx;
 
@@ -17,7 +26,7 @@ static int setup(void **state) {
   fresh_folder(root, "csv");
   ctx = new_context(1);
   put_grey(root, "1.pgm", 1, 1, 1);
-  put_grey(root, "sub/2, \"two\".pgm", 1, 1, 2);
+  put_grey(root, "sub/2, " QUOTE "two" QUOTE ".pgm", 1, 1, 2);
   put_grey(root, "3.pgm", 1, 1, 3);
   return 0;
 }
@@ -68,10 +77,10 @@ static void test_csv__spreadsheet(void **state) {
   const char *text = "\xef\xbb\xbfPath,Label\r\n"
                      "1.pgm , dog\r\n"
                      "\r\n"
-                     "\"sub/2, \"\"two\"\".pgm\",\"cat\"\r\n";
+                     "\"sub/2, " CSV_QUOTE "two" CSV_QUOTE ".pgm\",\"cat\"\r\n";
   imgrec_dataset *d = open_table(text, 0, dog_cat, 2);
   assert_string_equal(imgrec_dataset_source(d, 1),
-                      "build/tmp/csv/sub/2, \"two\".pgm");
+                      "build/tmp/csv/sub/2, " QUOTE "two" QUOTE ".pgm");
   imgrec_dataset_destroy(d);
 }
 
@@ -121,7 +130,7 @@ static void test_csv__absolute_path(void **state) {
   assert_non_null(realpath(root, here));
   snprintf(text, sizeof text, "%s/1.pgm,dog\n", here);
   imgrec_dataset *d = open_table(text, 0, dog_cat, 1);
-  assert_int_equal(imgrec_dataset_source(d, 0)[0], '/');
+  assert_int_equal(strncmp(imgrec_dataset_source(d, 0), here, strlen(here)), 0);
   imgrec_dataset_destroy(d);
 }
 

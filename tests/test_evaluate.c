@@ -169,7 +169,7 @@ struct told {
   double sum;
 };
 
-static int tell(void *user, int64_t index, int class_index, const float *p) {
+static int hear(void *user, int64_t index, int class_index, const float *p) {
   struct told *t = user;
   assert_int_equal(index, t->count);
   assert_int_equal(class_index, labels[index]);
@@ -185,7 +185,7 @@ static void test_evaluate__answers(void **state) {
   struct told told = {0, -1, 0};
   imgrec_evaluation e;
   imgrec_evaluation_init(&e, sizeof e);
-  e.answer = tell;
+  e.answer = hear;
   e.answer_user = &told;
   assert_ok(f->ctx, imgrec_evaluate(f->model, f->data, &e));
   assert_int_equal(told.count, IMAGES);

@@ -18,6 +18,13 @@
 #include "page_cache.h"
 
 #define FOLDER "build/tmp/test_file"
+#if defined(_WIN32)
+#define NOT_A_FOLDER "no such file or folder"
+#define DEVICE       "NUL"
+#else
+#define NOT_A_FOLDER "a part of the path is not a folder"
+#define DEVICE       "/dev/zero"
+#endif
 
 struct fixture {
   struct failing failing;
@@ -121,12 +128,11 @@ static void test_file__read_refuses(void **state) {
   check_refused(*state, FOLDER "/none", IMGREC_ERR_NOT_FOUND,
                 "cannot open '" FOLDER "/none': no such file or folder");
   check_refused(*state, FOLDER "/a/b", IMGREC_ERR_NOT_FOUND,
-                "cannot open '" FOLDER
-                "/a/b': a part of the path is not a folder");
+                "cannot open '" FOLDER "/a/b': " NOT_A_FOLDER);
   check_refused(*state, FOLDER, IMGREC_ERR_IO,
                 "cannot read '" FOLDER "': it is a folder");
-  check_refused(*state, "/dev/zero", IMGREC_ERR_IO,
-                "cannot read '/dev/zero': it is a device or a pipe, not a "
+  check_refused(*state, DEVICE, IMGREC_ERR_IO,
+                "cannot read '" DEVICE "': it is a device or a pipe, not a "
                 "file");
 }
 
@@ -265,8 +271,7 @@ static void test_file__write_refused(void **state) {
                      "cannot write '" FOLDER
                      "/none/a': no such file or folder");
   check_open_refused(*state, FOLDER "/a/b", IMGREC_ERR_NOT_FOUND,
-                     "cannot write '" FOLDER
-                     "/a/b': a part of the path is not a folder");
+                     "cannot write '" FOLDER "/a/b': " NOT_A_FOLDER);
   assert_int_equal(mkfifo(FOLDER "/special", 0666), 0);
   check_open_refused(*state, FOLDER "/special", IMGREC_ERR_IO,
                      "cannot write '" FOLDER

@@ -197,6 +197,9 @@ static void test_folder__all_unreadable(void **state) {
 
 static void test_folder__names_of_any_bytes(void **state) {
   (void)state;
+#if defined(_WIN32) /* whose names are of UTF-16 */
+  skip();
+#endif
   put_grey(root, "\xff\xfe/%s%n.pgm", 1, 1, 1);
   imgrec_dataset *d = expect_dataset(
       ctx, root, NULL, IMGREC_PART_ANY,

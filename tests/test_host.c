@@ -479,6 +479,9 @@ static int threads_of_training(int threads) {
 static void test_host__one_thread_starts_none(void **state) {
   (void)state;
   call_count = 0;
+#if defined(_WIN32) /* Wine shows the folder, but of another process */
+  skip();
+#endif
   if (access("/proc/self/task", R_OK) != 0)
     skip();
   int before = count_threads();
