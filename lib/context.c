@@ -67,6 +67,8 @@ static int new_context(struct imgrec_context **out,
   ctx->log_user = o->log_user;
   ctx->decode = o->decode;
   ctx->decode_user = o->decode_user;
+  ctx->clock = o->clock;
+  ctx->clock_user = o->clock_user;
   *out = ctx;
   return IMGREC_OK;
 }
@@ -135,6 +137,10 @@ uint64_t imgrec_context_peak_bytes(const imgrec_context *ctx) {
   uint64_t peak;
   imgrec__allocator_used(&ctx->allocator, &peak);
   return peak;
+}
+
+uint64_t imgrec__clock(const struct imgrec_context *ctx) {
+  return ctx->clock ? ctx->clock(ctx->clock_user) : imgrec__system_clock();
 }
 
 void imgrec__log(const struct imgrec_context *ctx, int level,

@@ -25,6 +25,8 @@ struct imgrec_context {
   void *log_user;
   imgrec_decode_fn decode;
   void *decode_user;
+  imgrec_clock_fn clock;
+  void *clock_user;
   /* Scratch of each worker, IMGREC__WORKSPACE bytes from worker to worker. */
   char *workspace;
 };
@@ -38,6 +40,8 @@ static inline void *imgrec__workspace(const struct imgrec_context *ctx,
                                       int worker) {
   return ctx->workspace + (size_t)worker * IMGREC__WORKSPACE;
 }
+/* Nanoseconds since some moment. */
+uint64_t imgrec__clock(const struct imgrec_context *ctx);
 /* Does nothing without a log hook. */
 void imgrec__log(const struct imgrec_context *ctx, int level,
                  const char *format, ...) PRINTF_LIKE(3, 4);

@@ -72,6 +72,11 @@ void imgrec__thread_join(struct thread *t);
 /* Processors that this process may use, >= 1. */
 int imgrec__system_processors(void);
 
+/* ---- Time ---------------------------------------------------------------- */
+
+/* Nanoseconds since some moment, which nobody sets back. */
+uint64_t imgrec__system_clock(void);
+
 /* ---- Files -------------------------------------------------------------- */
 
 enum { FILE_REGULAR, FILE_FOLDER, FILE_LINK, FILE_OTHER };

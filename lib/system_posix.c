@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The number of a failure, 0 for none, once errno is `kept` again. */
@@ -141,6 +142,14 @@ int imgrec__system_processors(void) {
     n = sysconf(_SC_NPROCESSORS_ONLN);
   errno = kept;
   return n < 1 ? 1 : n > INT32_MAX ? INT32_MAX : (int)n;
+}
+
+/* ---- Time ---------------------------------------------------------------- */
+
+uint64_t imgrec__system_clock(void) {
+  struct timespec t = {0, 0};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 /* ---- Failures ----------------------------------------------------------- */

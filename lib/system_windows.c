@@ -93,6 +93,16 @@ int imgrec__system_processors(void) {
   return __builtin_popcountll(ours);
 }
 
+/* ---- Time ---------------------------------------------------------------- */
+
+uint64_t imgrec__system_clock(void) {
+  LARGE_INTEGER ticks, second;
+  QueryPerformanceFrequency(&second);
+  QueryPerformanceCounter(&ticks);
+  uint64_t t = (uint64_t)ticks.QuadPart, s = (uint64_t)second.QuadPart;
+  return t / s * 1000000000 + t % s * 1000000000 / s;
+}
+
 /* ---- Failures ----------------------------------------------------------- */
 
 /* Windows' own number for it is newer than mingw-w64's headers. */

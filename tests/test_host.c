@@ -323,6 +323,10 @@ static void call_training(struct world *w) {
   o.ema_decay = 0.9F;
   CALL(imgrec_trainer_create(&t, w->model, &o));
   CALL(imgrec_train_step(t, w->x, w->labels, &loss));
+  CALL(imgrec_train_step_ms(t, w->x, w->labels, 0, &loss));
+  FAIL(imgrec_train_step(t, w->x, w->labels, &loss));
+  LOOK(imgrec_trainer_longest_piece(t));
+  LOOK(imgrec_trainer_abandon(t));
   CALL(imgrec_trainer_set_learning_rate(t, 0.01F));
   CALL(imgrec_trainer_set_layer_rate(t, "", 0.5F));
   CALL(imgrec_trainer_swap_average(t));

@@ -34,7 +34,8 @@ static void feed_step(imgrec_trainer *t, int step) {
   for (int i = 0; i < WEIGHTS; i++)
     t->gradients[i] = (float)((step * 37 + i * 53 + 11) % 128 - 64) / 64.0F;
   struct update u = imgrec__optimizer_next(t);
-  imgrec__optimizer_finish(t, &u);
+  struct sweeps done = {0, 0};
+  assert_true(imgrec__optimizer_go_on(t, &u, &done, SIZE_MAX));
 }
 
 static void check_golden(const imgrec_trainer_options *o,

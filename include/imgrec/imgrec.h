@@ -119,6 +119,9 @@ typedef int (*imgrec_decode_fn)(void *user, imgrec_tensor **out,
                                 imgrec_context *ctx, const void *bytes,
                                 size_t size, int channels);
 
+/* Nanoseconds since some moment, which never go back. */
+typedef uint64_t (*imgrec_clock_fn)(void *user);
+
 typedef struct imgrec_context_options {
   size_t struct_size;
   uint64_t max_bytes;    /* 0: no cap; else what would exceed it fails
@@ -137,6 +140,9 @@ typedef struct imgrec_context_options {
   void *parallel_user;
   imgrec_decode_fn decode; /* NULL: JPEG, PNG, BMP and PNM by the library */
   void *decode_user;
+  imgrec_clock_fn clock; /* NULL: the system's monotonic clock; only
+                            imgrec_train_step_ms looks at it */
+  void *clock_user;
 } imgrec_context_options;
 
 IMGREC_API int imgrec_context_options_init(imgrec_context_options *options,
@@ -664,6 +670,33 @@ IMGREC_API void imgrec_trainer_destroy(imgrec_trainer *trainer);
 IMGREC_API int imgrec_train_step(imgrec_trainer *trainer,
                                  const imgrec_tensor *x,
                                  const imgrec_tensor *labels, float *loss);
+/* What imgrec_train_step_ms returns. */
+enum { IMGREC_STEP_DONE = 0, IMGREC_STEP_UNFINISHED = 1 };
+/* The same step for whoever has only a few milliseconds, such as a game in each
+ * of its frames.  Returns IMGREC_STEP_UNFINISHED after about `ms` where there
+ * is more to do: call it again, with the same tensors and with nothing in them
+ * changed, until it returns IMGREC_STEP_DONE and tells the loss.  The weights
+ * are in the end, bit for bit, those of imgrec_train_step.
+ * The step is cut into pieces: each layer forward and each backward, for all of
+ * the batch; the loss; the update, by 262144 weights.  A call does one piece,
+ * however small `ms` is, and goes on with those that, by what they took the
+ * last time, end within `ms`.  So it takes longer where a single piece does
+ * (see imgrec_trainer_longest_piece); smaller batches have shorter pieces, and
+ * `accumulate` makes one update of several.
+ * Until the step is done its trainer, and whatever would change or save the
+ * weights, is refused with IMGREC_ERR_ARGUMENT.  Recognising is not: it goes by
+ * the weights as they are, of some layers before the update and of others
+ * after it.  Allocates nothing. */
+IMGREC_API int imgrec_train_step_ms(imgrec_trainer *trainer,
+                                    const imgrec_tensor *x,
+                                    const imgrec_tensor *labels, float ms,
+                                    float *loss);
+/* Gives up the step under way, if there is one.  Weights that it has updated
+ * stay so; gradients that were accumulated for its update are forgotten. */
+IMGREC_API void imgrec_trainer_abandon(imgrec_trainer *trainer);
+/* Milliseconds that the longest piece of imgrec_train_step_ms took, of each
+ * piece the last time; 0 before any. */
+IMGREC_API float imgrec_trainer_longest_piece(const imgrec_trainer *trainer);
 IMGREC_API int imgrec_trainer_set_learning_rate(imgrec_trainer *trainer,
                                                 float learning_rate);
 /* Multiplies the learning rate of the layers whose name with a '.' behind it

@@ -116,12 +116,15 @@ static int save(const struct imgrec_model *m, const struct checkpoint *c,
 
 int imgrec__model_write(const struct imgrec_model *m,
                         const struct checkpoint *c, const char *path) {
+  int status = imgrec__model_at_rest(m);
+  if (status < 0)
+    return status;
   /* The C library may print numbers as the x87 unit rounds, which is not part
    * of what imgrec__fp_enter sets. */
   uint64_t fp = imgrec__fp_enter();
   int rounding = fegetround();
   fesetround(FE_TONEAREST);
-  int status = save(m, c, path);
+  status = save(m, c, path);
   fesetround(rounding);
   imgrec__fp_leave(fp);
   return status;

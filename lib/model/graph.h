@@ -129,10 +129,17 @@ struct pass {
 /* Value of `last`, which is computed with all that it needs; not of a node
  * within a chain, which has none. */
 const float *imgrec__pass_forward(const struct pass *p, int last);
+/* Node i, and what it takes along; returns the one behind. */
+int imgrec__pass_forward_node(const struct pass *p, int i);
+/* Of a node that was computed; node 0 is the input. */
+const float *imgrec__pass_value(const struct pass *p, int node);
 /* From the gradient at p's graph->logits, which the caller has written to
  * imgrec__pass_gradient(). */
 float *imgrec__pass_gradient(const struct pass *p);
 void imgrec__pass_backward(const struct pass *p);
+/* Node by node, from the logits down, those that have something to do. */
+int imgrec__pass_has_backward(const struct pass *p, int i);
+void imgrec__pass_backward_node(const struct pass *p, int i);
 
 /* ---- share.c ------------------------------------------------------------ */
 
@@ -152,7 +159,9 @@ int imgrec__common_new(struct common **out, struct imgrec_context *ctx,
 void imgrec__common_release(struct common *c);
 /* Fails where another model has the same weights. */
 int imgrec__model_unshared(const struct imgrec_model *m);
-/* The same, and where weights are bytes, saying that `what` cannot be done. */
+/* Fails while a training step is under way. */
+int imgrec__model_at_rest(const struct imgrec_model *m);
+/* Both, and where weights are bytes, saying that `what` cannot be done. */
 int imgrec__model_may_change(const struct imgrec_model *m, const char *what);
 
 /* ---- model.c ------------------------------------------------------------ */
@@ -176,8 +185,9 @@ struct imgrec_model {
   imgrec_calibration calibration;
   struct layer_hook hook;
   struct plan plan;
-  float *arena; /* of forward, made at creation */
-  int prepared; /* the arena has what is prepared from these weights */
+  float *arena;        /* of forward, made at creation */
+  int steps_under_way; /* of trainers, begun and not finished */
+  int prepared;        /* the arena has what is prepared from these weights */
   /* What classify needs, made at creation: one input, one row of
    * probabilities. */
   float *input, *probabilities;

@@ -8,7 +8,7 @@ static float *at(const struct pass *p, int64_t place) {
   return place == PLAN_NONE ? NULL : p->arena + place;
 }
 
-static const float *value(const struct pass *p, int node) {
+const float *imgrec__pass_value(const struct pass *p, int node) {
   return node == 0 ? p->x : at(p, p->plan->places[node].y);
 }
 
@@ -27,7 +27,7 @@ static void prepare(const struct pass *p, int i, struct run *r) {
   r->training = p->plan->training;
   r->y = at(p, place->y);
   for (int k = 0; k < n->input_count; k++)
-    r->x[k] = value(p, n->inputs[k]);
+    r->x[k] = imgrec__pass_value(p, n->inputs[k]);
   r->bn = node_at(p, place->bn);
   r->act = node_at(p, place->act);
   r->pool = node_at(p, place->pool);
@@ -39,19 +39,23 @@ static void prepare(const struct pass *p, int i, struct run *r) {
   r->step = p->step;
 }
 
+int imgrec__pass_forward_node(const struct pass *p, int i) {
+  struct run r;
+  prepare(p, i, &r);
+  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_BEGIN);
+  if (p->prepare && r.node->op->prepare)
+    r.node->op->prepare(&r);
+  if (p->watch)
+    p->watch(p->watch_user, &r);
+  r.node->op->forward(&r);
+  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_END);
+  return p->plan->places[i].last + 1;
+}
+
 const float *imgrec__pass_forward(const struct pass *p, int last) {
-  for (int i = 1; i <= last; i = p->plan->places[i].last + 1) {
-    struct run r;
-    prepare(p, i, &r);
-    call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_BEGIN);
-    if (p->prepare && r.node->op->prepare)
-      r.node->op->prepare(&r);
-    if (p->watch)
-      p->watch(p->watch_user, &r);
-    r.node->op->forward(&r);
-    call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_END);
-  }
-  return value(p, last);
+  for (int i = 1; i <= last;)
+    i = imgrec__pass_forward_node(p, i);
+  return imgrec__pass_value(p, last);
 }
 
 float *imgrec__pass_gradient(const struct pass *p) {
@@ -86,7 +90,12 @@ static void add_gradient(const struct pass *p, int input, float *dx) {
   imgrec__parallel_range(p->context, count, 16384, add_range, &r);
 }
 
-static void backward(const struct pass *p, int i) {
+int imgrec__pass_has_backward(const struct pass *p, int i) {
+  const struct place *place = &p->plan->places[i];
+  return place->head == i && place->dy != PLAN_NONE;
+}
+
+void imgrec__pass_backward_node(const struct pass *p, int i) {
   const struct place *place = &p->plan->places[i];
   struct run r;
   prepare(p, i, &r);
@@ -105,6 +114,6 @@ static void backward(const struct pass *p, int i) {
 
 void imgrec__pass_backward(const struct pass *p) {
   for (int i = p->graph->logits; i > 0; i--)
-    if (p->plan->places[i].head == i && p->plan->places[i].dy != PLAN_NONE)
-      backward(p, i);
+    if (imgrec__pass_has_backward(p, i))
+      imgrec__pass_backward_node(p, i);
 }

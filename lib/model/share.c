@@ -45,8 +45,19 @@ int imgrec__model_unshared(const struct imgrec_model *m) {
                       others > 1 ? "s" : "");
 }
 
+int imgrec__model_at_rest(const struct imgrec_model *m) {
+  if (m->steps_under_way == 0)
+    return IMGREC_OK;
+  return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
+                      "a training step of this model is under way; finish it "
+                      "with imgrec_train_step_ms, or give it up with "
+                      "imgrec_trainer_abandon");
+}
+
 int imgrec__model_may_change(const struct imgrec_model *m, const char *what) {
   int status = imgrec__model_need_floats(m, what);
+  if (status >= 0)
+    status = imgrec__model_at_rest(m);
   return status < 0 ? status : imgrec__model_unshared(m);
 }
 

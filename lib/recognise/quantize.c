@@ -310,7 +310,8 @@ int imgrec_model_quantize(imgrec_model **out, imgrec_model *m,
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_quantize: out or the data set is NULL");
   int status = imgrec__model_need_floats(m, "cannot be quantized again");
-  if (status < 0 || (status = read_options(e, &o, options)) < 0)
+  if (status < 0 || (status = imgrec__model_at_rest(m)) < 0 ||
+      (status = read_options(e, &o, options)) < 0)
     return status;
   if (imgrec_dataset_size(calibration) == 0)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,

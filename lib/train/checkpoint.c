@@ -48,9 +48,12 @@ int imgrec_trainer_load(imgrec_trainer *t, const char *path) {
   if (!path)
     return imgrec__fail(&t->model->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_trainer_load: path is NULL");
+  int status = imgrec__model_at_rest(t->model);
+  if (status < 0)
+    return status;
   imgrec__trainer_state(&s, t);
   uint64_t fp = imgrec__fp_enter();
-  int status = imgrec__state_load(&s, t->model, path);
+  status = imgrec__state_load(&s, t->model, path);
   imgrec__fp_leave(fp);
   return status;
 }

@@ -178,10 +178,13 @@ int imgrec_find_rate(imgrec_trainer *t, imgrec_dataset *train,
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "steps is %d; it must be %d to %d", steps, MIN_STEPS,
                         MAX_STEPS);
+  int status = imgrec__model_at_rest(t->model);
+  if (status < 0)
+    return status;
   struct search s = {
       .trainer = t, .steps = steps, .rates = rates, .losses = losses};
   uint64_t fp = imgrec__fp_enter();
-  int status = read_options(&s, options);
+  status = read_options(&s, options);
   if (status >= 0)
     status = search(&s, train);
   imgrec__fp_leave(fp);

@@ -482,8 +482,11 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
   if (!train)
     return imgrec__fail(&t->model->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_fit: train is NULL");
+  int status = imgrec__model_at_rest(t->model);
+  if (status < 0)
+    return status;
   struct fit f = {.trainer = t, .model = t->model, .val = val};
-  int status = read_options(&f, options);
+  status = read_options(&f, options);
   uint64_t fp = imgrec__fp_enter();
   if (status >= 0)
     status = prepare(&f, train);

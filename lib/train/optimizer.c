@@ -55,6 +55,9 @@ int imgrec_trainer_set_layer_rate(imgrec_trainer *t, const char *prefix,
   if (!(factor > 0 && factor <= 1000))
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "the factor of a learning rate must be in (0, 1000]");
+  int status = imgrec__model_at_rest(t->model);
+  if (status < 0)
+    return status;
   for (int i = 0; i < g->node_count; i++)
     if (imgrec__layer_begins(&g->nodes[i], prefix)) {
       set_rate(&t->rules[i], factor);
@@ -137,15 +140,27 @@ struct update imgrec__optimizer_next(struct imgrec_trainer *t) {
   return u;
 }
 
-struct update_job {
+/* ---- Sweeps ------------------------------------------------------------- */
+
+/* One of the things to be done to all weights, to all gradients or to the
+ * average: over floats [first, first + count), where `first` is a multiple of
+ * UPDATE_PIECE, piece by piece. */
+struct sweep {
   const struct imgrec_trainer *trainer;
   const struct update *update;
+  void (*piece)(const struct sweep *s, size_t begin, size_t end);
+  size_t first;
+  float share; /* of the average, that the weights become */
 };
 
+static void sweep_range(const void *arg, size_t begin, size_t end) {
+  const struct sweep *s = arg;
+  s->piece(s, s->first + begin, s->first + end);
+}
+
 /* The weights whose gradients lie in floats [begin, end). */
-static void update_range(const void *arg, size_t begin, size_t end) {
-  const struct update_job *job = arg;
-  const struct imgrec_trainer *t = job->trainer;
+static void update_piece(const struct sweep *s, size_t begin, size_t end) {
+  const struct imgrec_trainer *t = s->trainer;
   const struct graph *g = &t->model->graph;
   for (int i = 0; i < g->node_count; i++)
     for (int k = 0; k < g->nodes[i].param_count; k++) {
@@ -155,34 +170,29 @@ static void update_range(const void *arg, size_t begin, size_t end) {
       size_t at = (size_t)t->places[i].at[k];
       size_t from = max_size(begin, at), to = min_size(end, at + p->count);
       if (from < to)
-        imgrec__update(job->update, &t->rules[i].of[k], p->data + (from - at),
+        imgrec__update(s->update, &t->rules[i].of[k], p->data + (from - at),
                        t->gradients + from, to - from);
     }
 }
 
 /* ---- Clipping (Pascanu, Mikolov and Bengio 2013) ------------------------- */
 
-/* Sums of squares of whole pieces, each in 16 lanes, in f64. */
-static void square_pieces(const void *arg, size_t begin, size_t end) {
-  const struct imgrec_trainer *t = arg;
+/* The sum of squares of a whole piece, in 16 lanes, in f64. */
+static void square_piece(const struct sweep *s, size_t begin, size_t end) {
+  const struct imgrec_trainer *t = s->trainer;
   const struct kernels *k = t->model->context->kernels;
-  for (size_t i = begin; i < end; i++) {
-    double sum[SUM_LANES] = {0}, dot[SUM_LANES] = {0}, total = 0;
-    size_t at = i * UPDATE_PIECE;
-    size_t n = min_size(UPDATE_PIECE, t->gradient_floats - at);
-    const float *g = t->gradients + at;
-    k->sum_rows(sum, dot, g, g, n / SUM_LANES, SUM_LANES);
-    for (int lane = 0; lane < SUM_LANES; lane++)
-      total += dot[lane];
-    t->squares[i] = total;
-  }
+  double sum[SUM_LANES] = {0}, dot[SUM_LANES] = {0}, total = 0;
+  const float *g = t->gradients + begin;
+  k->sum_rows(sum, dot, g, g, (end - begin) / SUM_LANES, SUM_LANES);
+  for (int lane = 0; lane < SUM_LANES; lane++)
+    total += dot[lane];
+  t->squares[begin / UPDATE_PIECE] = total;
 }
 
 /* As PyTorch does: c / (norm + 1e-6), and no more than 1. */
 static float clip_scale(const struct imgrec_trainer *t) {
   size_t pieces = ceil_div(t->gradient_floats, UPDATE_PIECE);
   double sum = 0;
-  imgrec__parallel_range(t->model->context, pieces, 1, square_pieces, t);
   for (size_t i = 0; i < pieces; i++)
     sum += t->squares[i];
   double scale = (double)t->options.clip_norm / (sqrt(sum) + 1e-6);
@@ -191,36 +201,20 @@ static float clip_scale(const struct imgrec_trainer *t) {
 
 /* ---- The average (Polyak and Juditsky 1992, with a decay) ---------------- */
 
-struct average_job {
-  const struct imgrec_trainer *trainer;
-  float share;
-};
-
-static void average_range(const void *arg, size_t begin, size_t end) {
-  const struct average_job *job = arg;
-  const struct imgrec_trainer *t = job->trainer;
-  t->model->context->kernels->approach(
-      t->average + begin, t->model->weights + begin, job->share, end - begin);
+static void average_piece(const struct sweep *s, size_t begin, size_t end) {
+  const struct imgrec_trainer *t = s->trainer;
+  const float *weights = t->model->weights + begin;
+  if (t->averaged == 0)
+    memcpy(t->average + begin, weights, (end - begin) * sizeof *weights);
+  else
+    t->model->context->kernels->approach(t->average + begin, weights, s->share,
+                                         end - begin);
 }
 
-static void copy_range(const void *arg, size_t begin, size_t end) {
-  const struct imgrec_trainer *t = arg;
-  memcpy(t->average + begin, t->model->weights + begin,
-         (end - begin) * sizeof *t->average);
-}
-
-static void move_average(struct imgrec_trainer *t) {
+static float average_share(const struct imgrec_trainer *t) {
   double n = (double)t->averaged, decay = (double)t->options.ema_decay;
   double most = n / (9 + n);
-  const struct average_job job = {t,
-                                  (float)(1 - (decay < most ? decay : most))};
-  size_t floats = t->model->weight_floats;
-  if (t->averaged++ == 0)
-    imgrec__parallel_range(t->model->context, floats, UPDATE_PIECE, copy_range,
-                           t);
-  else
-    imgrec__parallel_range(t->model->context, floats, UPDATE_PIECE,
-                           average_range, &job);
+  return (float)(1 - (decay < most ? decay : most));
 }
 
 static void swap_range(const void *arg, size_t begin, size_t end) {
@@ -246,18 +240,52 @@ int imgrec_trainer_swap_average(imgrec_trainer *t) {
   if (!t->average)
     return imgrec__fail(&t->model->context->error, IMGREC_ERR_ARGUMENT,
                         "this trainer keeps no average: its ema_decay is 0");
-  imgrec__swap_average(t);
-  return IMGREC_OK;
+  int status = imgrec__model_at_rest(t->model);
+  if (status >= 0)
+    imgrec__swap_average(t);
+  return status;
 }
 
 /* ---- All of it ----------------------------------------------------------- */
 
-void imgrec__optimizer_finish(struct imgrec_trainer *t, struct update *u) {
-  const struct update_job job = {t, u};
-  if (t->squares)
+enum { SWEEP_SQUARES, SWEEP_UPDATE, SWEEP_AVERAGE, SWEEP_COUNT };
+
+/* None where this trainer has no such sweep. */
+static size_t sweep_floats(const struct imgrec_trainer *t, int sweep) {
+  switch (sweep) {
+  case SWEEP_SQUARES:
+    return t->squares ? t->gradient_floats : 0;
+  case SWEEP_UPDATE:
+    return t->gradient_floats;
+  default:
+    return t->average ? t->model->weight_floats : 0;
+  }
+}
+
+static void end_sweep(struct imgrec_trainer *t, struct update *u, int sweep) {
+  if (sweep == SWEEP_SQUARES && t->squares)
     u->scale = clip_scale(t);
-  imgrec__parallel_range(t->model->context, t->gradient_floats, UPDATE_PIECE,
-                         update_range, &job);
-  if (t->average)
-    move_average(t);
+  if (sweep == SWEEP_AVERAGE && t->average)
+    t->averaged++;
+}
+
+int imgrec__optimizer_go_on(struct imgrec_trainer *t, struct update *u,
+                            struct sweeps *done, size_t floats) {
+  static void (*const pieces[SWEEP_COUNT])(
+      const struct sweep *, size_t, size_t) = {square_piece, update_piece,
+                                               average_piece};
+  while (done->sweep < SWEEP_COUNT && floats > 0) {
+    size_t left = sweep_floats(t, done->sweep) - done->floats;
+    size_t n = min_size(left, floats);
+    const struct sweep s = {t, u, pieces[done->sweep], done->floats,
+                            average_share(t)};
+    imgrec__parallel_range(t->model->context, n, UPDATE_PIECE, sweep_range, &s);
+    done->floats += n;
+    floats -= min_size(floats, round_up(n, UPDATE_PIECE));
+    if (n == left) {
+      end_sweep(t, u, done->sweep++);
+      done->floats = 0;
+    }
+  }
+  return done->sweep == SWEEP_COUNT;
 }

@@ -7,6 +7,45 @@
 #include "format/format.h"
 #include "model/graph.h"
 
+/* ---- step.c, loss.c ------------------------------------------------------ */
+
+/* What the right answers are: exactly one of the first two.  The target of
+ * class c is then
+ *   t' = weights[c] ((1 - smoothing) t + smoothing / classes) */
+struct targets {
+  const int32_t *classes;     /* N */
+  const float *probabilities; /* N x classes */
+  float smoothing;
+  const float *weights; /* a number a class, or NULL for ones */
+};
+
+enum step_phase {
+  STEP_NONE, /* none is under way */
+  STEP_FORWARD,
+  STEP_LOSS,
+  STEP_BACKWARD,
+  STEP_UPDATE,
+  STEP_DONE
+};
+
+/* How far an update of all weights is: sweeps over them, one after another. */
+struct sweeps {
+  int sweep;
+  size_t floats; /* of this one */
+};
+
+/* A training step, and what is next in it. */
+struct step {
+  enum step_phase phase;
+  int node;    /* of forward or backward */
+  int updates; /* whether it ends in an update */
+  struct sweeps done;
+  const struct imgrec_tensor *images, *labels; /* of one that goes on later */
+  struct pass pass;
+  struct targets targets;
+  struct update update;
+};
+
 struct imgrec_trainer {
   struct imgrec_model *model;
   imgrec_trainer_options options;
@@ -24,14 +63,13 @@ struct imgrec_trainer {
   double *squares;   /* of gradients, a sum for each piece; with clip_norm */
   float *average;    /* of the weights, with ema_decay, else NULL */
   uint64_t averaged; /* updates in it */
+  struct step under_way;
+  float *piece_ms; /* what pieces of a step took (step.c) */
   /* Of the last step. */
   double loss_sum;
   size_t correct;
 };
 
-/* What the right answers are: exactly one of the first two.  The target of
- * class c is then
- *   t' = weights[c] ((1 - smoothing) t + smoothing / classes) */
 /* ---- state.c: all that training goes on from ---------------------------- */
 
 enum field_kind {
@@ -83,17 +121,7 @@ int imgrec__state_read(const struct state *s,
 /* checkpoint.c: what a trainer has of it. */
 void imgrec__trainer_state(struct state *s, struct imgrec_trainer *t);
 
-/* ---- loss.c, trainer.c, evaluate.c -------------------------------------- */
-
-/* What the right answers are: exactly one of the first two.  The target of
- * class c is then
- *   t' = weights[c] ((1 - smoothing) t + smoothing / classes) */
-struct targets {
-  const int32_t *classes;     /* N */
-  const float *probabilities; /* N x classes */
-  float smoothing;
-  const float *weights; /* a number a class, or NULL for ones */
-};
+/* ---- loss.c -------------------------------------------------------------- */
 
 /* Softmax cross-entropy of N rows of logits, each
  *   loss = log(sum of exp(z)) sum(t) - sum of t z
@@ -115,8 +143,10 @@ int imgrec__optimizer_create(struct imgrec_trainer *t);
 void imgrec__optimizer_free(struct imgrec_trainer *t);
 /* The next update, which counts as done. */
 struct update imgrec__optimizer_next(struct imgrec_trainer *t);
-/* All that backward left, with gradients clipped, and the average moved. */
-void imgrec__optimizer_finish(struct imgrec_trainer *t, struct update *u);
+/* Goes on with what backward left, gradients clipped and the average moved, by
+ * about as many floats; returns whether that was the end. */
+int imgrec__optimizer_go_on(struct imgrec_trainer *t, struct update *u,
+                            struct sweeps *done, size_t floats);
 /* imgrec_trainer_swap_average; nothing where there is none. */
 void imgrec__swap_average(struct imgrec_trainer *t);
 

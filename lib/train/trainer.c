@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One training step: forward, loss, backward, and the optimisers. */
-#include <inttypes.h>
+/* A trainer: its options and its memory. */
 #include <math.h>
 #include <string.h>
 
@@ -103,8 +102,10 @@ static int make_memory(struct imgrec_trainer *t) {
   t->gradients = imgrec__alloc_zero(a, t->gradient_floats * sizeof(float));
   t->moment1 = imgrec__alloc_zero(a, bytes);
   t->moment2 = adam ? imgrec__alloc_zero(a, bytes) : NULL;
+  t->piece_ms =
+      imgrec__alloc_zero(a, 2 * (size_t)g->node_count * sizeof *t->piece_ms);
   if (!t->arena || !t->places || !t->gradients || !t->moment1 ||
-      (adam && !t->moment2))
+      (adam && !t->moment2) || !t->piece_ms)
     return imgrec__fail_memory(&ctx->error, a, "the trainer");
   return imgrec__optimizer_create(t);
 }
@@ -154,6 +155,7 @@ void imgrec_trainer_destroy(imgrec_trainer *t) {
   if (!t)
     return;
   struct allocator *a = &t->model->context->allocator;
+  imgrec_trainer_abandon(t);
   imgrec__optimizer_free(t);
   imgrec__plan_free(&t->plan);
   imgrec__free(a, t->arena);
@@ -161,6 +163,7 @@ void imgrec_trainer_destroy(imgrec_trainer *t) {
   imgrec__free(a, t->gradients);
   imgrec__free(a, t->moment1);
   imgrec__free(a, t->moment2);
+  imgrec__free(a, t->piece_ms);
   struct imgrec_model *model = t->model;
   imgrec__free(a, t);
   imgrec_model_destroy(model);
@@ -172,8 +175,10 @@ int imgrec_trainer_set_learning_rate(imgrec_trainer *t, float learning_rate) {
   if (!(learning_rate > 0) || !isfinite(learning_rate))
     return fail_range(&t->model->context->error, "learning_rate",
                       "a positive number");
-  t->options.learning_rate = learning_rate;
-  return IMGREC_OK;
+  int status = imgrec__model_at_rest(t->model);
+  if (status >= 0)
+    t->options.learning_rate = learning_rate;
+  return status;
 }
 
 void imgrec__trainer_reset(struct imgrec_trainer *t) {
@@ -186,113 +191,4 @@ void imgrec__trainer_reset(struct imgrec_trainer *t) {
   t->updates = 0;
   t->averaged = 0;
   t->beta1_power = t->beta2_power = 1;
-}
-
-/* ---- Step ---------------------------------------------------------------- */
-
-/* The loss, the gradient at the logits with it; false if nothing may follow. */
-static int measure(struct imgrec_trainer *t, const struct pass *pass,
-                   const struct targets *targets) {
-  struct imgrec_model *m = t->model;
-  size_t classes = (size_t)imgrec_model_classes(m);
-  struct targets shaped = *targets;
-  float scale =
-      (float)(1 / ((double)pass->batch * (double)t->options.accumulate));
-  const float *logits = imgrec__pass_forward(pass, m->graph.logits);
-  t->loss_sum = 0;
-  t->correct = 0;
-  shaped.smoothing = t->options.label_smoothing;
-  call_hook(&m->hook, -1, IMGREC_PHASE_LOSS_BEGIN);
-  imgrec__cross_entropy(m->context, logits, &shaped, pass->batch, classes,
-                        scale, imgrec__pass_gradient(pass), &t->loss_sum,
-                        &t->correct);
-  call_hook(&m->hook, -1, IMGREC_PHASE_LOSS_END);
-  return isfinite(t->loss_sum);
-}
-
-void imgrec__trainer_step(struct imgrec_trainer *t, const float *x,
-                          const struct targets *targets, size_t batch) {
-  struct imgrec_model *m = t->model;
-  uint64_t every = (uint64_t)t->options.accumulate;
-  struct pass pass = {.context = m->context,
-                      .graph = &m->graph,
-                      .plan = &t->plan,
-                      .arena = t->arena,
-                      .x = x,
-                      .batch = batch,
-                      .prepare = 1,
-                      .weights = m->weights,
-                      .gradients = t->gradients,
-                      .places = t->places,
-                      .rules = t->rules,
-                      .accumulate = t->step % every != 0,
-                      .seed = t->options.seed,
-                      .step = t->step,
-                      .hook = m->hook};
-  imgrec__model_changed(m);        /* batch norm moves in any case */
-  if (!measure(t, &pass, targets)) /* would spoil all weights for good */
-    return;
-  if (++t->step % every != 0) {
-    imgrec__pass_backward(&pass);
-    return;
-  }
-  struct update u = imgrec__optimizer_next(t);
-  pass.update = t->fused ? &u : NULL;
-  imgrec__pass_backward(&pass);
-  call_hook(&m->hook, -1, IMGREC_PHASE_UPDATE_BEGIN);
-  imgrec__optimizer_finish(t, &u);
-  call_hook(&m->hook, -1, IMGREC_PHASE_UPDATE_END);
-}
-
-static int check_classes(struct error *e, const struct imgrec_tensor *labels,
-                         int64_t n, int classes) {
-  const int32_t *v = labels->data;
-  if (labels->ndim != 1 || labels->shape[0] != n)
-    return imgrec__fail(
-        e, IMGREC_ERR_SHAPE,
-        "labels must be one i32 for each of the %" PRId64 " images", n);
-  for (int64_t i = 0; i < n; i++)
-    if (v[i] < 0 || v[i] >= classes)
-      return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
-                          "label %d of image %" PRId64
-                          " is no class; the model has %d",
-                          (int)v[i], i, classes);
-  return IMGREC_OK;
-}
-
-static int check_labels(struct error *e, const struct imgrec_tensor *labels,
-                        int64_t n, int classes, struct targets *out) {
-  if (labels && labels->dtype == IMGREC_I32) {
-    *out = (struct targets){.classes = labels->data};
-    return check_classes(e, labels, n, classes);
-  }
-  if (!labels || labels->dtype != IMGREC_F32 || labels->ndim != 2 ||
-      labels->shape[0] != n || labels->shape[1] != classes)
-    return imgrec__fail(e, IMGREC_ERR_SHAPE,
-                        "labels must be %" PRId64 " i32 classes or %" PRId64
-                        " x %d f32 probabilities",
-                        n, n, classes);
-  *out = (struct targets){.probabilities = labels->data};
-  return IMGREC_OK;
-}
-
-int imgrec_train_step(imgrec_trainer *t, const imgrec_tensor *x,
-                      const imgrec_tensor *labels, float *loss) {
-  if (!t)
-    return IMGREC_ERR_ARGUMENT;
-  struct imgrec_model *m = t->model;
-  struct error *e = &m->context->error;
-  struct targets targets;
-  int status = imgrec__check_batch(&m->graph, e, x, t->plan.batch);
-  if (status < 0 ||
-      (status = check_labels(e, labels, x->shape[0], imgrec_model_classes(m),
-                             &targets)) < 0)
-    return status;
-  size_t batch = (size_t)x->shape[0];
-  uint64_t fp = imgrec__fp_enter();
-  imgrec__trainer_step(t, x->data, &targets, batch);
-  if (loss)
-    *loss = (float)(t->loss_sum / (double)batch);
-  imgrec__fp_leave(fp);
-  return IMGREC_OK;
 }
