@@ -36,10 +36,27 @@ LIB_FLAGS := $(COMMON) -Ilib -fPIC -fvisibility=hidden
 # square root may set it.
 EXACT := -ffp-contract=off -fno-fast-math -fno-math-errno
 
+# What makes the library small.  Code that computes is quick where it is told
+# to unroll, and not by what compilers add; debuggers find what they need to
+# walk the stack in .debug_frame, which -g makes.
+LIB_FLAGS += -fno-asynchronous-unwind-tables -ffunction-sections \
+	-fdata-sections
+LEAN := -fno-unroll-loops -fno-tree-vectorize -fno-tree-slp-vectorize
+SO_FLAGS := -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
+	-Wl,-O2
+# Most of it is not what takes the time.  Only where CFLAGS ask for speed:
+# debuggers and sanitizers want code as it is written.
+ifneq ($(filter -O2 -O3,$(CFLAGS)),)
+SMALL := $(if $(findstring clang,$(shell $(CC) --version)),-Oz,-Os)
+endif
+# ... but for what does something to each number by itself.
+QUICK := $(addprefix $(BUILD)/lib/,image/decode.o image/warp.o image/resize.o \
+	ops/conv2d.o ops/conv_rows.o)
+
 # One table of kernels for each instruction set, all from isa.c.
 ISAS := scalar
 # Its fused multiply-adds are calls, which no unrolling makes quicker.
-ISA_FLAGS_scalar := -Os
+ISA_FLAGS_scalar := $(SMALL)
 ISA_FLAGS_avx2 := -mavx2 -mfma
 ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma \
 	-mprefer-vector-width=512
@@ -77,7 +94,7 @@ $(STATIC): $(LIB_OBJ)
 	$(AR) rcs $@ $^
 
 $(SHARED): $(LIB_OBJ) lib/imgrec.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) \
+	$(CC) $(CFLAGS) $(LDFLAGS) $(SO_FLAGS) -shared -Wl,-soname,$(SONAME) \
 		-Wl,--version-script=lib/imgrec.map -Wl,--no-undefined \
 		-o $@ $(LIB_OBJ) $(LIBS)
 	ln -sf $(notdir $@) $(BUILD)/$(SONAME)
@@ -88,16 +105,19 @@ $(BUILD)/imgrec: $(CMD_OBJ) $(STATIC)
 
 $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(ISA_FLAGS_$*) -DIMGREC_ISA=$* -c -o $@ $<
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
+		-DIMGREC_ISA=$* -c -o $@ $<
 
 $(BUILD)/lib/kernels/qisa_%.o: lib/kernels/qisa.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(ISA_FLAGS_$*) \
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
 		-DIMGREC_ISA=$(*:%vnni=%) -c -o $@ $<
 
 $(BUILD)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(SMALL) -c -o $@ $<
+
+$(QUICK): SMALL :=
 
 # Called only where the processor has them.
 ifeq ($(MACHINE),x86_64)

@@ -192,7 +192,7 @@ struct inverted {
 static void inverted(struct preset_text *t, const struct inverted *b,
                      const char *from) {
   int n = b->number, part = 0;
-  char input[32];
+  char input[48];
   snprintf(input, sizeof input, " from=%s", from);
   if (b->expand > 1) {
     imgrec__preset_put(
