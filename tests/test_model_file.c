@@ -529,26 +529,24 @@ static void test_model_file__killed_while_saving(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    CASE(same_bytes),
-    CASE(layout),
-    CASE(any_alignment),
-    CASE(without_labels),
-    CASE(five_channels),
-    CASE(rounding_mode),
-    CASE(not_finite),
-    CASE(arguments),
-    CASE(paths),
-    CASE(full_disk),
-    CASE(bad_preprocess),
-    CASE(every_truncation),
-    CASE(every_header_bit_flipped),
-    CASE(every_data_byte_flipped),
-    CASE(load_allocation_fails),
-    CASE(save_allocation_fails),
-    CASE(cap),
-#if !defined(_WIN32) /* which has no fork() */
-    CASE(killed_while_saving),
-#endif
+      CASE(same_bytes),
+      CASE(layout),
+      CASE(any_alignment),
+      CASE(without_labels),
+      CASE(five_channels),
+      CASE(rounding_mode),
+      CASE(not_finite),
+      CASE(arguments),
+      CASE(paths),
+      CASE(full_disk),
+      CASE(bad_preprocess),
+      CASE(every_truncation),
+      CASE(every_header_bit_flipped),
+      CASE(every_data_byte_flipped),
+      CASE(load_allocation_fails),
+      CASE(save_allocation_fails),
+      CASE(cap),
+      CASE(killed_while_saving),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
