@@ -253,6 +253,7 @@ format: ## put every C file into form
 
 include mk/install.mk
 include mk/windows.mk
+include mk/python.mk
 
 .PHONY: dist
 dist: ## a tar of what git has

@@ -114,6 +114,17 @@ def check_guide(path):
                 problem(path, number, f"{target} has no function {name[1:-1]}")
 
 
+def check_python_header():
+    """The Python package's declarations are those of imgrec.h."""
+    written = subprocess.run(
+        [sys.executable, "scripts/python_header.py", "include"],
+        capture_output=True, text=True, check=True).stdout
+    path = pathlib.Path("python/imgrec/_header.py")
+    if path.read_text(encoding="utf-8") != written:
+        problem(path, 1, "imgrec.h declares something else: "
+                "make python-header")
+
+
 def main():
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -133,6 +144,7 @@ def main():
             check_command(path, lines)
     for path in sorted(pathlib.Path("docs/guide").glob("*.md")):
         check_guide(path)
+    check_python_header()
     check_unique([p for p in paths if p.parts[0] in ("lib", "src", "tests")])
     print("\n".join(problems) if problems else
           f"lint: {len(paths)} files, nothing to say")

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What the Python package promises: python_package.py MODEL IMAGE, run by
-tests/test_examples.sh."""
+"""What the Python package promises: python_package.py MODEL IMAGE [numpy], run
+by tests/test_examples.sh and tests/test_wheel.sh; MODEL knows ten digits, IMAGE
+is the picture of one.  With numpy the arrays are NumPy's, which else must not
+be needed."""
 import array
+import gc
 import sys
+import threading
+import time
 
 import imgrec
 
@@ -24,61 +29,268 @@ def images_and_labels(count):
     return pixels, labels
 
 
-def refused(status, call, *arguments):
+def toy_data(count, context=None):
+    pixels = bytes((i * 7 % 60) + 180 * (i % 2) for i in range(count)
+                   for _ in range(16))
+    view = memoryview(pixels).cast("B", [count, 4, 4, 1])
+    return imgrec.Dataset.from_arrays(view, [i % 2 for i in range(count)], 2,
+                                      context)
+
+
+def raises(kind, word, call, *arguments, **keywords):
     try:
-        call(*arguments)
-    except imgrec.Error as error:
-        assert error.status == status and str(error), error
-        return
-    raise AssertionError("not refused")
+        call(*arguments, **keywords)
+    except kind as error:
+        assert word in str(error), (word, str(error))
+        return error
+    raise AssertionError("%s was not raised" % kind.__name__)
 
 
-def check_recognise(model_path, image_path):
+def test_recognise(model_path, image_path):
     model = imgrec.Model.load(model_path, imgrec.Context(threads=1))
-    answer = model.predict(image_path, top=99)
-    assert len(answer) == len(model.labels) == 10
-    assert abs(sum(probability for _, probability in answer) - 1) < 1e-4
+    answers = model.classify(image_path, top=99)
+    assert len(answers) == len(model.labels) == 10
+    assert abs(sum(answer.probability for answer in answers) - 1) < 1e-4
+    assert answers[0].label == model.labels[answers[0].class_index]
     with open(image_path, "rb") as file:
-        assert model.classify(file.read(), top=99) == answer
-    assert model.input_shape == (8, 8, 1)
-    refused(-5, imgrec.Model.load, "no/such/file")
-    refused(-9, model.classify, b"no picture")
+        data = file.read()
+    image = imgrec.Tensor.decode_image(data, context=model.context)
+    grey = image.convert(1).data
+    for same in (data, bytearray(data), image, image.data):
+        assert model.classify(same, top=99) == answers
+    assert model.classify(memoryview(grey.tobytes()).cast(
+        "B", grey.shape[:2])) == model.classify(grey)
+    with open(model_path, "rb") as file:
+        again = imgrec.Model.load(file.read())
+    assert again.classify(image_path, top=99) == answers
+    seen = model.explain(image_path)
+    assert seen.shape == model.input_shape[:2] and max(
+        max(row) for row in seen.tolist()) == 1
+    x = image.preprocess(**model.preprocess)
+    assert x.shape == model.input_shape and x.dtype == imgrec.DType.F32
 
 
-def check_train():
+def test_errors():
+    error = raises(imgrec.Error, "no/such", imgrec.Model.load, "no/such")
+    assert error.status == imgrec.Status.NOT_FOUND
+    error = raises(imgrec.Error, "line 2", imgrec.Model, "input 4 4 1\nwhat")
+    assert error.status == imgrec.Status.ARCHITECTURE
+    model = imgrec.Model(TEXT)
+    raises(imgrec.Error, "", model.classify, b"no picture")
+    raises(TypeError, "float32", model.forward, array.array("d", [0] * 16))
+    raises(ValueError, "N x 4 x 4 x 1", model.forward,
+           array.array("f", [0] * 15))
+    raises(TypeError, "learning_rate", imgrec.Trainer, model, rate=1)
+    raises(ValueError, "adamw", imgrec.Trainer, model, optimizer="best")
+    raises(imgrec.Error, "max_batch", model.forward, bytes(4 * 16 * 33))
+    model.close()
+    raises(ValueError, "closed", model.forward, bytes(64))
+
+
+def test_train():
     model = imgrec.Model(TEXT, seed=3)
     model.labels = ["dark", "bright"]
     images, labels = images_and_labels(16)
-    first = model.train_step(images, labels)
-    trainer = model.trainer(learning_rate=0.1, optimizer=imgrec.SGD)
+    trainer = imgrec.Trainer(model, learning_rate=0.1, optimizer="sgd")
+    first = trainer.train_step(images, labels)
     for _ in range(100):
-        last = trainer.step(images, array.array("i", labels))
+        last = trainer.train_step(images, array.array("q", labels))
     assert last < 0.2 < first, (first, last)
     y = model.forward(images)
-    assert y.shape == (16, 2) and y.format == "f"
+    assert y.shape == (16, 2) and y.data.format == "f"
     assert y[0, 0] > y[0, 1] and y[1, 1] > y[1, 0]
     model.save("python.imgrec")
     again = imgrec.Model.load("python.imgrec")
-    assert again.forward(images) == y and again.labels == ["dark", "bright"]
+    assert again.labels == ["dark", "bright"]
     assert again.architecture == model.architecture
+    out = imgrec.Tensor([16, 2])
+    assert again.forward(images, out=out) is out
+    assert out.tolist() == y.tolist()
+    name = again.parameters[0]
+    again[name] = imgrec.Tensor(again[name].shape)
+    assert again.forward(images).tolist() != y.tolist()
 
 
-def check_tensor():
-    with imgrec.Context() as context:
-        tensor = imgrec.Tensor.from_buffer(context, imgrec.I32,
-                                           array.array("i", range(6)), [2, -1])
-        assert tensor.shape == (2, 3)
-        assert tensor.data.tolist() == [[0, 1, 2], [3, 4, 5]]
-        wrong = {TypeError: array.array("d", [1]), ValueError: b"\0" * 4}
-        for error, buffer in wrong.items():
-            try:
-                imgrec.Tensor.from_buffer(context, imgrec.I32, buffer, [2])
-            except error:
-                continue
-            raise AssertionError("a wrong buffer was taken")
+def test_fit():
+    train, val = toy_data(64).split(0.25, seed=1)
+    assert (len(train), len(val), train.labels) == (48, 16, ["0", "1"])
+    model = imgrec.Model(TEXT)
+    trainer = imgrec.Trainer(model, learning_rate=0.05)
+    told = []
+    result = trainer.fit(train, val, progress=told.append, epochs=20,
+                         schedule="one-cycle", augment="flip")
+    assert result.epochs == 20 and not result.cancelled
+    assert sum(p.epoch_done for p in told) == 20 and told[-1].epoch == 20
+    result = trainer.fit(train, val, epochs=20, checkpoint="python.ckpt",
+                         progress=lambda p: p.epoch_done and p.epoch == 2)
+    assert result.epochs == 2 and result.cancelled
+    measured = model.evaluate(val)
+    assert measured.images == 16 and measured.top1 == 1
+    assert measured.confusion == [[8, 0], [0, 8]]
+    assert measured.scores[1].recall == 1 and len(measured.bins) == 15
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    raises(KeyboardInterrupt, "", trainer.fit, train, progress=interrupted)
+
+    def uses_the_model(_):
+        model.classify(bytes(9))
+
+    raises(RuntimeError, "callback", trainer.fit, train,
+           progress=uses_the_model)
+    assert trainer.fit(train, epochs=1).epochs == 1
+    rates = trainer.find_rate(train, steps=20)
+    assert len(rates.rates) == len(rates.losses) <= 20
 
 
-check_recognise(*sys.argv[1:])
-check_train()
-check_tensor()
-assert imgrec.version().count(".") == 2
+def test_context():
+    lines, decoded = [], []
+
+    def decode(data, channels):
+        decoded.append((data, channels))
+        return memoryview(bytes(4 * 4)).cast("B", [4, 4, 1])
+
+    context = imgrec.Context(threads=1, isa="scalar", decode=decode,
+                             log=lambda level, line: lines.append(line))
+    assert context.threads == 1 and context.isa == imgrec.Isa.SCALAR
+    model = imgrec.Model(TEXT, context)
+    assert len(model.classify(b"mine")) == 2 and decoded == [(b"mine", 0)]
+    trainer = imgrec.Trainer(model)
+    trainer.fit(toy_data(8, context), epochs=1, best="no/such/folder/model")
+    assert any("no/such/folder" in line for line in lines), lines
+
+    def broken(*_):
+        raise KeyError("broken")
+
+    model = imgrec.Model(TEXT, imgrec.Context(decode=broken))
+    raises(KeyError, "broken", model.classify, b"mine")
+    raises(imgrec.Error, "max_bytes", imgrec.Model,
+           imgrec.preset("base", 10), imgrec.Context(max_bytes=3000000))
+
+
+def test_lifetimes():
+    context = imgrec.Context(threads=1)
+    before = context.bytes
+    model = imgrec.Model(TEXT, context)
+    y = model.forward(images_and_labels(2)[0]).data
+    values = y.tolist()
+    del model
+    gc.collect()
+    kept = [imgrec.Tensor([8], context=context) for _ in range(9)]
+    assert y.tolist() == values
+    kept[0].close()
+    del y, kept
+    gc.collect()
+    assert context.bytes == before
+    lent = array.array("f", [1, 2, 3])
+    tensor = imgrec.Tensor.wrap(lent, context=context)
+    lent[1] = 7
+    assert tensor.tolist() == [1, 7, 3]
+    raises(BufferError, "", lent.append, 4)
+    tensor.close()
+    lent.append(4)
+    readonly = imgrec.Tensor.wrap(bytes(4), context=context).data
+    raises(TypeError, "read", readonly.__setitem__, 0, 1)
+
+
+def test_threads(model_path, image_path):
+    """At the same time: models of their own, on weights of their own and on
+    shared ones, and one model for all, which they wait for."""
+    one = imgrec.Model.load(model_path)
+    expected = one.classify(image_path)
+    weights = imgrec.Model.load(model_path)
+    answers = []
+
+    def work():
+        own = imgrec.Model.load(model_path, imgrec.Context(threads=1))
+        shared = weights.share(imgrec.Context(threads=1))
+        for _ in range(20):
+            for model in (own, shared, one):
+                answers.append(model.classify(image_path))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 240 and all(a == expected for a in answers)
+
+
+def test_gil():
+    """Other threads run while the library computes."""
+    model = imgrec.Model(imgrec.preset("tiny", 10), imgrec.Context(threads=1))
+    trainer = imgrec.Trainer(model)
+    x = imgrec.Tensor((32, *model.input_shape), context=model.context)
+    counted = [0]
+    done = threading.Event()
+
+    def count():
+        while not done.is_set():
+            counted[0] += 1
+            time.sleep(0.0001)
+
+    thread = threading.Thread(target=count)
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(30)  # else this thread would pause now and then
+    thread.start()
+    before = counted[0]
+    for _ in range(20):
+        trainer.train_step(x, [0] * 32)
+    ran = counted[0] - before
+    done.set()
+    thread.join()
+    sys.setswitchinterval(switch)
+    assert ran > 0
+
+
+def test_numpy(image_path):
+    import numpy as np
+    model = imgrec.Model(TEXT, seed=3)
+    images = np.random.default_rng(1).random((4, 4, 4, 1), np.float32)
+    x = model.input(images)
+    images[0, 0, 0, 0] = 5
+    assert x[0, 0, 0, 0] == 5, "a copy was made"
+    y = np.asarray(model.forward(images))
+    assert y.shape == (4, 2) and y.dtype == np.float32
+    assert np.allclose(y.sum(axis=1), 1)
+    reverse = model.forward(images[::-1])
+    assert (np.asarray(reverse) == y[::-1]).all()
+    raises(TypeError, "float32", model.forward, images.astype(np.float64))
+    tensor = imgrec.Tensor([3], "i32")
+    view = np.asarray(tensor)
+    view[:] = [1, 2, 3]
+    assert tensor.tolist() == [1, 2, 3]
+    del tensor
+    gc.collect()
+    assert view.tolist() == [1, 2, 3]
+    image = np.asarray(imgrec.Tensor.load_image(image_path, 3))
+    assert model.classify(image) == model.classify(image_path)
+    assert model.classify(image[:, ::-1]) == model.classify(
+        imgrec.Tensor.load_image(image_path, 3).flip(1))
+    trainer = imgrec.Trainer(model)
+    for labels in (np.array([0, 1, 1, 0]), np.array([0, 1, 1, 0], np.int32),
+                   np.eye(2, dtype=np.float32)[[0, 1, 1, 0]]):
+        assert trainer.train_step(images, labels) > 0
+    data = imgrec.Dataset.from_arrays(
+        np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), 2)
+    assert len(data) == 2 and data[1][1] == 1
+
+
+def main(model_path, image_path, *numpy):
+    test_recognise(model_path, image_path)
+    test_errors()
+    test_train()
+    test_fit()
+    test_context()
+    test_lifetimes()
+    test_threads(model_path, image_path)
+    test_gil()
+    if numpy:
+        test_numpy(image_path)
+    else:
+        assert "numpy" not in sys.modules
+    assert imgrec.version().count(".") == 2
+
+
+main(*sys.argv[1:])

@@ -131,9 +131,26 @@ test_python() {
     echo "no $python: the Python examples are left out"
     return
   fi
-  run_program recognise.py run_python "$root/examples/recognise.py"
+  for source in examples/*.py; do
+    check "$source: 100 lines or more" test "$(wc -l <"$source")" -lt 100
+    run_program "${source##*/}" run_python "$root/$source"
+  done
   check "Python package" run_python "$root/tests/python_package.py" \
     photos.imgrec cat.jpg
+  PYTHONPATH=python PYTHONDONTWRITEBYTECODE=1 \
+    IMGREC_LIBRARY=$dest/usr/lib/libimgrec.so.0 \
+    check "Python declarations" "$python" tests/python_declarations.py
+  numpy=
+  for each in "$python" /usr/bin/python3; do
+    "$each" -c 'import numpy' 2>/dev/null && numpy=$each
+  done
+  if [ -z "$numpy" ]; then
+    echo "no NumPy: the package is not tested with it"
+    return
+  fi
+  python=$numpy
+  check "Python package with NumPy" run_python "$root/tests/python_package.py" \
+    photos.imgrec cat.jpg numpy
 }
 
 # Writes the programs of both to $tmp/readme/NAME.LANGUAGE.

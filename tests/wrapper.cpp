@@ -82,8 +82,11 @@ static void test_model() {
   expect(same.architecture() == m.architecture(), "load");
   imgrec::tensor x(ctx, IMGREC_F32, {3, 4, 4, 1}), y(ctx, IMGREC_F32, {3, 2});
   expect(m.forward(x, y) >= 0 && y.data<float>()[0] > 0, "forward");
+  imgrec::context other;
+  imgrec::model shared = m.share(other);
   imgrec::tensor image(ctx, IMGREC_U8, {4, 4, 1});
   std::vector<imgrec_result> all = m.classify(image);
+  expect(shared.classify(image)[0].probability == all[0].probability, "share");
   expect(all.size() == 2 && all[0].probability >= all[1].probability,
          "classify");
 }

@@ -383,6 +383,13 @@ public:
     return detail::made<model>(ctx.get(), imgrec_model_adapt, ctx.get(),
                                path.c_str(), classes, &options);
   }
+  /* On the same weights, for the thread of that context. */
+  model share(const context &ctx,
+              const imgrec_model_options *options = nullptr) const {
+    return detail::made<model>(ctx.get(), imgrec_model_share,
+                               static_cast<const imgrec_model *>(get()),
+                               ctx.get(), options);
+  }
   int save(const std::string &path) const {
     return check(imgrec_model_save(get(), path.c_str()));
   }

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Context: the memory and the threads of all that is made with it."""
+from __future__ import annotations
+
+import collections
+import threading
+from ctypes import byref, c_int64, c_void_p, memmove, string_at
+from typing import (TYPE_CHECKING, Any, Callable, Deque, Optional, Tuple, Type,
+                    TypeVar)
+
+from . import _header as h
+from ._buffer import Buffer
+from ._library import Error, check, lib
+from ._options import filled
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Log = Callable[[h.Log, str], None]
+Decode = Callable[[bytes, int], Any]
+O = TypeVar("O", bound="Object")
+
+
+class Handle:
+    """A handle of the library, destroyed behind all that uses it."""
+
+    def __init__(self, context: Context, destroy: Any, value: int,
+                 kept: Any = None) -> None:
+        self.context = context
+        self.destroy = destroy
+        self.value = value
+        self.kept = kept  # what the library was lent
+
+    def __del__(self) -> None:
+        self.context._discard(self.destroy, self.value)
+
+
+class Context:
+    """The memory and the threads of the models, data sets and tensors that are
+    made with it.  Each thread has one of its own by default.
+
+    Calls of one context wait for each other; different contexts compute at
+    the same time.  `log` is told lines of the library; `decode` makes an array
+    of height x width x channels bytes of an image file's bytes, instead of the
+    library (its second argument is 1 or 3 channels, or 0 for any).  Options
+    are those of imgrec_context_options.
+    """
+
+    def __init__(self, *, log: Optional[Log] = None,
+                 decode: Optional[Decode] = None,
+                 **options: Unpack[h.ContextOptions]) -> None:
+        self._lock = threading.Lock()
+        self._owner: Optional[int] = None
+        self._discarded: Deque[Tuple[Any, int]] = collections.deque()
+        self._raised: Optional[BaseException] = None
+        self._value: Optional[int] = None
+        struct = filled(h.imgrec_context_options, options)
+        if log is not None:
+            struct.log = h.imgrec_log_fn(self._logger(log))
+        if decode is not None:
+            struct.decode = h.imgrec_decode_fn(self._decoder(decode))
+        self._options = struct  # keeps the callbacks
+        out = c_void_p()
+        check(lib.imgrec_context_create(byref(out), byref(struct)))
+        self._value = out.value
+
+    def __del__(self) -> None:
+        if getattr(self, "_value", None):
+            self._sweep()
+            lib.imgrec_context_destroy(self._value)
+
+    # What callbacks raise passes no frame of the library: the call ends, and
+    # then it is raised.
+
+    def keep(self, raised: BaseException) -> None:
+        """To be raised when the call returns."""
+        self._raised = self._raised or raised
+
+    def _logger(self, log: Log) -> Any:
+        def call(_: Any, level: int, line: bytes) -> None:
+            try:
+                log(h.Log(level), line.decode("utf-8", "replace"))
+            except BaseException as error:
+                self.keep(error)
+        return call
+
+    def _decoder(self, decode: Decode) -> Any:
+        def call(_: Any, out: Any, ctx: int, data: int, size: int,
+                 channels: int) -> int:
+            try:
+                pixels = Buffer(decode(string_at(data, size), channels))
+                shape = (c_int64 * len(pixels.shape))(*pixels.shape)
+                status = lib.imgrec_tensor_create(
+                    out, ctx, h.DType.U8, len(shape), shape)
+                if status >= 0:
+                    memmove(lib.imgrec_tensor_data(out[0]), pixels.address,
+                            pixels.nbytes)
+                return int(status)
+            except BaseException as error:
+                self.keep(error)
+                return int(h.Status.FORMAT)
+        return call
+
+    def call(self, function: Any, *arguments: Any) -> int:
+        """Calls the library, alone in this context; its failure is Error."""
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a callback cannot use its own context")
+        with self._lock:
+            self._owner = threading.get_ident()
+            try:
+                status = function(*arguments)
+                raised, self._raised = self._raised, None
+                if raised is not None:
+                    raise raised
+                return check(status, self._value)
+            finally:
+                self._owner = None
+                self._sweep()
+
+    def make(self, kind: Type[O], create: Any, *arguments: Any,
+             kept: Any = None) -> O:
+        """An object of the class from the handle that create() gives."""
+        out = c_void_p()
+        self.call(create, byref(out), *arguments)
+        return self.owning(kind, out, kept)
+
+    def owning(self, kind: Type[O], out: c_void_p, kept: Any = None) -> O:
+        made = kind.__new__(kind)
+        destroy = getattr(lib, kind._destroy)
+        made._handle = Handle(self, destroy, out.value or 0, kept)
+        return made
+
+    # The garbage collector may run in any thread, while another one is in a
+    # call of this context: what it finds waits for the end of that.
+
+    def _discard(self, destroy: Any, value: int) -> None:
+        self._discarded.append((destroy, value))
+        while self._discarded and self._lock.acquire(blocking=False):
+            try:
+                self._sweep()
+            finally:
+                self._lock.release()
+
+    def _sweep(self) -> None:
+        while self._discarded:
+            destroy, value = self._discarded.popleft()
+            destroy(value)
+
+    @property
+    def isa(self) -> h.Isa:
+        """The instruction set in use."""
+        return h.Isa(lib.imgrec_context_isa(self._value))
+
+    @property
+    def threads(self) -> int:
+        return int(lib.imgrec_context_threads(self._value))
+
+    @property
+    def bytes(self) -> int:
+        """Held now."""
+        return int(lib.imgrec_context_bytes(self._value))
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that were ever held."""
+        return int(lib.imgrec_context_peak_bytes(self._value))
+
+
+class Object:
+    """What is made with a context, and goes when nothing uses it."""
+
+    _destroy = ""
+    _handle: Optional[Handle]
+
+    @property
+    def handle(self) -> int:
+        return self._used.value
+
+    @property
+    def context(self) -> Context:
+        return self._used.context
+
+    @property
+    def _used(self) -> Handle:
+        if self._handle is None:
+            raise ValueError("this %s has been closed" % type(self).__name__)
+        return self._handle
+
+    def close(self) -> None:
+        """Lets go of it now, instead of when it is collected.  Views of its
+        memory stay right."""
+        self._handle = None
+
+    def __enter__(self: O) -> O:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+_of_thread = threading.local()
+
+
+def default_context() -> Context:
+    """The context of this thread, for all that is made without one."""
+    if not hasattr(_of_thread, "context"):
+        _of_thread.context = Context()
+    context: Context = _of_thread.context
+    return context
