@@ -88,6 +88,11 @@ class Optimizer(IntEnum):
     ADAMW = 2
 
 
+class Step(IntEnum):
+    DONE = 0
+    UNFINISHED = 1
+
+
 class Part(IntEnum):
     ANY = 0
     TRAIN = 1
@@ -151,6 +156,7 @@ imgrec_parallel_fn = CFUNCTYPE(
 imgrec_decode_fn = CFUNCTYPE(
         c_int, c_void_p, POINTER(c_void_p), c_void_p, c_void_p, c_size_t,
         c_int)
+imgrec_clock_fn = CFUNCTYPE(c_uint64, c_void_p)
 imgrec_layer_fn = CFUNCTYPE(None, c_void_p, c_int, c_int)
 imgrec_examine_fn = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64)
 imgrec_progress_fn = CFUNCTYPE(c_int, c_void_p, POINTER(imgrec_progress))
@@ -172,6 +178,8 @@ class imgrec_context_options(Structure):
         ("parallel_user", c_void_p),
         ("decode", imgrec_decode_fn),
         ("decode_user", c_void_p),
+        ("clock", imgrec_clock_fn),
+        ("clock_user", c_void_p),
     ]
 
 
@@ -901,6 +909,12 @@ FUNCTIONS = {
     (None, [c_void_p]),
     "imgrec_train_step":
     (c_int, [c_void_p, c_void_p, c_void_p, POINTER(c_float)]),
+    "imgrec_train_step_ms":
+    (c_int, [c_void_p, c_void_p, c_void_p, c_float, POINTER(c_float)]),
+    "imgrec_trainer_abandon":
+    (None, [c_void_p]),
+    "imgrec_trainer_longest_piece":
+    (c_float, [c_void_p]),
     "imgrec_trainer_set_learning_rate":
     (c_int, [c_void_p, c_float]),
     "imgrec_trainer_set_layer_rate":
