@@ -45,12 +45,14 @@ static int one(imgrec_context *ctx, const imgrec_augment *a,
                const struct pixels *src, unsigned char *bytes, float *x,
                uint64_t index) {
   const struct augment_key key = {1, 1, index};
-  int status = imgrec__augment(bytes, ctx->kernels, &ctx->allocator,
-                               &ctx->error, src, original, p, a, &key);
-  return status < 0
-             ? status
-             : imgrec__preprocess(x, ctx->kernels, &ctx->allocator, &ctx->error,
-                                  bytes, p->height, p->width, 3, p);
+  int status =
+      imgrec__augment(bytes, ctx->kernels, imgrec__workspace(ctx, 0),
+                      &ctx->allocator, &ctx->error, src, original, p, a, &key);
+  const struct pixels augmented = {bytes, p->height, p->width, 3};
+  if (status == IMGREC_OK)
+    imgrec__preprocess(x, ctx->kernels, imgrec__workspace(ctx, 0), &augmented,
+                       p);
+  return status;
 }
 
 static void run(imgrec_context *ctx, const char *list, int side,

@@ -124,6 +124,54 @@ static void test_resize__pad(void **state) {
   pad_covers(5, 5, 0, 0, 10, 10);
 }
 
+static uint32_t digest_grey(const imgrec_tensor *image, int height, int width,
+                            int rule) {
+  imgrec_preprocess p;
+  imgrec_tensor *grey;
+  imgrec_preprocess_init(&p, sizeof p);
+  p.height = height;
+  p.width = width;
+  p.channels = 1;
+  p.resize = rule;
+  assert_int_equal(imgrec_image_preprocess(&grey, image, &p), 0);
+  uint32_t value = digest(grey);
+  imgrec_tensor_destroy(grey);
+  return value;
+}
+
+/* So large that they are made tile by tile; the digests are of the same images
+ * made at once, and converted to grey before. */
+static void test_resize__tiles(void **state) {
+  (void)state;
+  static const struct {
+    int h, w, c, height, width, rule;
+    uint32_t want, grey;
+  } cases[] = {
+      {1500, 2000, 3, 224, 224, 0, 0x588c6a22, 0x130c84d3},
+      {1500, 2000, 3, 224, 224, 1, 0x0d8906a5, 0x639b7883},
+      {700, 9000, 1, 300, 500, 2, 0x3f30ad7c, 0xb4b29c4e},
+      {16384, 30, 3, 40, 900, 0, 0x5dce6668, 0xbfb6f202},
+      {30, 16384, 3, 900, 40, 0, 0xa29813f9, 0x2299cd51},
+      {2000, 2100, 3, 3, 2, 0, 0x1c40b37f, 0x455dc671},
+      {16384, 300, 1, 1, 1, 0, 0xfa0c4bce, 0xb4df3c8c},
+      {300, 16384, 3, 7, 1, 0, 0x93133422, 0xfd38f420},
+      {40, 60, 3, 1300, 1100, 0, 0xdd2f5f15, 0x96b3e747},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    imgrec_tensor *image = pattern(ctx, cases[i].h, cases[i].w, cases[i].c);
+    imgrec_tensor *out;
+    assert_int_equal(imgrec_image_resize(&out, image, cases[i].height,
+                                         cases[i].width, cases[i].rule),
+                     0);
+    assert_int_equal(digest(out), cases[i].want);
+    assert_int_equal(
+        digest_grey(image, cases[i].height, cases[i].width, cases[i].rule),
+        cases[i].grey);
+    imgrec_tensor_destroy(out);
+    imgrec_tensor_destroy(image);
+  }
+}
+
 static void test_resize__extreme_shapes(void **state) {
   (void)state;
   imgrec_tensor *image = pattern(ctx, 1, 16384, 1), *out;
@@ -174,6 +222,7 @@ int main(void) {
       cmocka_unit_test(test_resize__same_size_is_a_copy),
       cmocka_unit_test(test_resize__flat_stays_flat),
       cmocka_unit_test(test_resize__pad),
+      cmocka_unit_test(test_resize__tiles),
       cmocka_unit_test(test_resize__extreme_shapes),
       cmocka_unit_test(test_resize__arguments),
   };

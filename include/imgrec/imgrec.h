@@ -568,7 +568,7 @@ typedef struct imgrec_result {
 
 /* Decoded image (u8, H x W x 1 or 3, any size) in, the k most probable classes
  * out, best first; preprocessing is the model's own.  Returns how many were
- * written: min(k, classes). */
+ * written: min(k, classes).  Allocates nothing. */
 IMGREC_API int imgrec_model_classify(imgrec_model *model,
                                      const imgrec_tensor *image, int k,
                                      imgrec_result *results);

@@ -288,20 +288,16 @@ static int find_pixels(struct pixels *out, unsigned char **owned,
 }
 
 /* Brings *p to the size that is kept, in the place for it. */
-static int keep(struct pixels *p, struct error *e, const struct loader *l,
-                const struct slot *slot) {
+static void keep(struct pixels *p, void *scratch, const struct loader *l,
+                 const struct slot *slot) {
   imgrec_preprocess stage = stage_of(l, p->height, p->width);
-  int status = imgrec__preprocess_pixels(
-      slot->kept.pixels, l->context->kernels, &l->context->allocator, e,
-      p->data, p->height, p->width, p->channels, &stage);
-  if (status < 0)
-    return status;
+  imgrec__preprocess_pixels(slot->kept.pixels, l->context->kernels, scratch, p,
+                            &stage);
   slot->kept.size[0] = p->height;
   slot->kept.size[1] = p->width;
   *slot->kept.channels =
       (unsigned char)imgrec__preprocess_channels(p->channels, &l->preprocess);
   *p = kept_pixels(l, slot);
-  return IMGREC_OK;
 }
 
 /* Asks for the file of the image at `position` of the pass. */
@@ -321,27 +317,29 @@ static void ask_for_first(void *arg, int i, int worker) {
 }
 
 /* x: where the image goes; p: decoded or kept. */
-static int put(float *x, struct error *e, const struct loader *l,
+static int put(float *x, struct error *e, void *scratch, const struct loader *l,
                const struct slot *slot, const struct pixels *p) {
   const struct kernels *k = l->context->kernels;
   struct allocator *a = &l->context->allocator;
   const imgrec_preprocess *pre = &l->preprocess;
   const struct augment_key key = {l->seed, l->epoch, slot->draw};
   int original[2] = {p->height, p->width};
-  if (!l->augments || !l->shuffled)
-    return imgrec__preprocess(x, k, a, e, p->data, p->height, p->width,
-                              p->channels, pre);
+  if (!l->augments || !l->shuffled) {
+    imgrec__preprocess(x, k, scratch, p, pre);
+    return IMGREC_OK;
+  }
   if (slot->kept.pixels != NULL)
     memcpy(original, slot->kept.size, sizeof original);
   unsigned char *bytes = imgrec__alloc(a, l->image);
   if (bytes == NULL)
     return imgrec__fail_memory(e, a, "an augmented image");
-  int status =
-      imgrec__augment(bytes, k, a, e, p, original, pre, &l->augment, &key);
+  int status = imgrec__augment(bytes, k, scratch, a, e, p, original, pre,
+                               &l->augment, &key);
+  const struct pixels augmented = {
+      bytes, pre->height, pre->width,
+      imgrec__preprocess_channels(p->channels, pre)};
   if (status == IMGREC_OK)
-    status =
-        imgrec__preprocess(x, k, a, e, bytes, pre->height, pre->width,
-                           imgrec__preprocess_channels(p->channels, pre), pre);
+    imgrec__preprocess(x, k, scratch, &augmented, pre);
   imgrec__free(a, bytes);
   return status;
 }
@@ -361,15 +359,15 @@ static void fill_slot(void *arg, int i, int worker) {
   unsigned char *owned = NULL;
   struct pixels p;
   struct error e;
-  (void)worker;
+  void *scratch = imgrec__workspace(l->context, worker);
   ask_ahead(l, l->position + (int64_t)k);
   if (slot->status < 0)
     return;
   int status = find_pixels(&p, &owned, &e, l, slot);
   if (status == IMGREC_OK && slot->kept.pixels != NULL && !is_kept(slot))
-    status = keep(&p, &e, l, slot);
+    keep(&p, scratch, l, slot);
   if (status == IMGREC_OK)
-    status = put(l->x + (l->filling + k) * l->image, &e, l, slot, &p);
+    status = put(l->x + (l->filling + k) * l->image, &e, scratch, l, slot, &p);
   imgrec__free(a, owned);
   if (status < 0)
     slot_fail(slot, a, status, e.text);

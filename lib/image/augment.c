@@ -8,8 +8,9 @@
 
 /* *owned is what to free; *out may be the image itself. */
 static int make_stage(struct pixels *out, unsigned char **owned,
-                      const struct kernels *k, struct allocator *a,
-                      struct error *e, const struct pixels *image,
+                      const struct kernels *k, void *scratch,
+                      struct allocator *a, struct error *e,
+                      const struct pixels *image,
                       const imgrec_preprocess *stage) {
   int channels = imgrec__preprocess_channels(image->channels, stage);
   *out = *image;
@@ -20,8 +21,8 @@ static int make_stage(struct pixels *out, unsigned char **owned,
   if (!(*owned = imgrec__alloc(a, n)))
     return imgrec__fail_memory(e, a, "the resized image");
   *out = (struct pixels){*owned, stage->height, stage->width, channels};
-  return imgrec__preprocess_pixels(*owned, k, a, e, image->data, image->height,
-                                   image->width, image->channels, stage);
+  imgrec__preprocess_pixels(*owned, k, scratch, image, stage);
+  return IMGREC_OK;
 }
 
 /* ---- Values ------------------------------------------------------------- */
@@ -92,7 +93,7 @@ static int change_values(struct pixels *p, const struct recipe *r,
 
 /* ---- The whole ---------------------------------------------------------- */
 
-int imgrec__augment(unsigned char *dst, const struct kernels *k,
+int imgrec__augment(unsigned char *dst, const struct kernels *k, void *scratch,
                     struct allocator *alloc, struct error *e,
                     const struct pixels *src, const int original[2],
                     const imgrec_preprocess *p, const imgrec_augment *a,
@@ -103,7 +104,7 @@ int imgrec__augment(unsigned char *dst, const struct kernels *k,
   struct warp warp;
   unsigned char *owned = NULL;
   imgrec__augment_stage(&stage, p, a, original[0], original[1]);
-  int status = make_stage(&from, &owned, k, alloc, e, src, &stage);
+  int status = make_stage(&from, &owned, k, scratch, alloc, e, src, &stage);
   if (status == IMGREC_OK) {
     const int fitted[2] = {p->height, p->width};
     int resamples = imgrec__augment_resamples(a);
@@ -159,16 +160,16 @@ int imgrec_image_augment(imgrec_tensor **out, const imgrec_tensor *image,
       (status = check_key(&ctx->error, &key)) < 0)
     return status;
   const int size[2] = {(int)image->shape[0], (int)image->shape[1]};
-  const struct pixels src = {image->data, size[0], size[1],
-                             (int)image->shape[2]};
+  const struct pixels src = imgrec__pixels_of(image);
   status =
       imgrec__image_begin(&t, out, image, "image_augment", p.height, p.width,
                           imgrec__preprocess_channels(src.channels, &p));
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();
-  status = imgrec__augment(t->data, ctx->kernels, &ctx->allocator, &ctx->error,
-                           &src, size, &p, &a, &key);
+  status =
+      imgrec__augment(t->data, ctx->kernels, imgrec__workspace(ctx, 0),
+                      &ctx->allocator, &ctx->error, &src, size, &p, &a, &key);
   imgrec__fp_leave(fp);
   return imgrec__image_end(out, t, status);
 }

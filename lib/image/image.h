@@ -14,6 +14,12 @@ struct pixels {
   int height, width, channels;
 };
 
+/* Of an image that was checked; they stay the tensor's. */
+static inline struct pixels imgrec__pixels_of(const struct imgrec_tensor *t) {
+  return (struct pixels){t->data, (int)t->shape[0], (int)t->shape[1],
+                         (int)t->shape[2]};
+}
+
 /* ---- decode.c: a file's bytes to pixels --------------------------------- */
 
 /* The largest file that is read. */
@@ -107,11 +113,11 @@ int imgrec__fingerprint_near(float *difference, const struct fingerprint *f,
 
 /* ---- resize.c ----------------------------------------------------------- */
 
-/* src: h x w x c to dst: height x width x c, c of 1 or 3. */
-int imgrec__resize(unsigned char *dst, int height, int width,
-                   const struct kernels *k, struct allocator *a,
-                   struct error *e, const unsigned char *src, int h, int w,
-                   int c, int rule);
+/* src to dst: height x width x channels, which are those of src, or 1 where it
+ * has 3.  scratch: a worker's workspace. */
+void imgrec__resize(unsigned char *dst, int height, int width, int channels,
+                    const struct kernels *k, void *scratch,
+                    const struct pixels *src, int rule);
 
 /* ---- transform.c -------------------------------------------------------- */
 
@@ -161,15 +167,13 @@ int imgrec__preprocess_channels(int c, const imgrec_preprocess *p);
 /* The part of it that gives bytes, dst: p->height x p->width x
  * imgrec__preprocess_channels(c, p).  To preprocess those gives the same as to
  * preprocess the image. */
-int imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
-                              struct allocator *a, struct error *e,
-                              const unsigned char *pixels, int h, int w, int c,
-                              const imgrec_preprocess *p);
-/* pixels: h x w x c; dst: p->height x p->width x p->channels f32.  `p` has
- * passed the check. */
-int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,
-                       struct error *e, const unsigned char *pixels, int h,
-                       int w, int c, const imgrec_preprocess *p);
+void imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
+                               void *scratch, const struct pixels *src,
+                               const imgrec_preprocess *p);
+/* dst: p->height x p->width x p->channels f32; scratch: a worker's workspace.
+ * `p` has passed the check. */
+void imgrec__preprocess(float *dst, const struct kernels *k, void *scratch,
+                        const struct pixels *src, const imgrec_preprocess *p);
 
 /* ---- warp.c: an image moved, by one resampling -------------------------- */
 
@@ -259,8 +263,9 @@ void imgrec__requantize(struct pixels *image, float quality);
 /* ---- augment.c ---------------------------------------------------------- */
 
 /* dst: p->height x p->width x imgrec__preprocess_channels(channels, p) bytes;
- * src: as decoded or staged; original: height and width before that. */
-int imgrec__augment(unsigned char *dst, const struct kernels *k,
+ * src: as decoded or staged; original: height and width before that; scratch: a
+ * worker's workspace. */
+int imgrec__augment(unsigned char *dst, const struct kernels *k, void *scratch,
                     struct allocator *alloc, struct error *e,
                     const struct pixels *src, const int original[2],
                     const imgrec_preprocess *p, const imgrec_augment *a,

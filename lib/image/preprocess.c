@@ -87,41 +87,29 @@ int imgrec__preprocess_channels(int c, const imgrec_preprocess *p) {
   return c < p->channels ? c : p->channels;
 }
 
-int imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
-                              struct allocator *a, struct error *e,
-                              const unsigned char *pixels, int h, int w, int c,
-                              const imgrec_preprocess *p) {
-  if (c <= p->channels)
-    return imgrec__resize(dst, p->height, p->width, k, a, e, pixels, h, w, c,
-                          p->resize);
-  size_t n = (size_t)h * (size_t)w;
-  unsigned char *grey = imgrec__alloc(a, n);
-  if (!grey)
-    return imgrec__fail_memory(e, a, "the grey image");
-  imgrec__convert(grey, 1, pixels, 3, 1, n);
-  int status = imgrec__resize(dst, p->height, p->width, k, a, e, grey, h, w, 1,
-                              p->resize);
-  imgrec__free(a, grey);
-  return status;
+void imgrec__preprocess_pixels(unsigned char *dst, const struct kernels *k,
+                               void *scratch, const struct pixels *src,
+                               const imgrec_preprocess *p) {
+  imgrec__resize(dst, p->height, p->width,
+                 imgrec__preprocess_channels(src->channels, p), k, scratch, src,
+                 p->resize);
 }
 
-int imgrec__preprocess(float *dst, const struct kernels *k, struct allocator *a,
-                       struct error *e, const unsigned char *pixels, int h,
-                       int w, int c, const imgrec_preprocess *p) {
-  int channels = imgrec__preprocess_channels(c, p);
-  if (h == p->height && w == p->width && c == channels) {
-    normalize(dst, pixels, c, p);
-    return 0;
+/* The bytes are put at the end of the floats that they become: by the time one
+ * of those is written, the bytes in its place have been read. */
+void imgrec__preprocess(float *dst, const struct kernels *k, void *scratch,
+                        const struct pixels *src, const imgrec_preprocess *p) {
+  int channels = imgrec__preprocess_channels(src->channels, p);
+  size_t n = (size_t)p->height * (size_t)p->width;
+  if (src->height == p->height && src->width == p->width &&
+      src->channels == channels) {
+    normalize(dst, src->data, channels, p);
+    return;
   }
-  unsigned char *fitted =
-      imgrec__alloc(a, (size_t)p->height * (size_t)p->width * (size_t)channels);
-  if (!fitted)
-    return imgrec__fail_memory(e, a, "the resized image");
-  int status = imgrec__preprocess_pixels(fitted, k, a, e, pixels, h, w, c, p);
-  if (status == 0)
-    normalize(dst, fitted, channels, p);
-  imgrec__free(a, fitted);
-  return status;
+  unsigned char *end = (unsigned char *)(dst + n * (size_t)p->channels);
+  unsigned char *fitted = end - n * (size_t)channels;
+  imgrec__preprocess_pixels(fitted, k, scratch, src, p);
+  normalize(dst, fitted, channels, p);
 }
 
 int imgrec_image_preprocess(imgrec_tensor **out, const imgrec_tensor *image,
@@ -146,10 +134,10 @@ int imgrec_image_preprocess(imgrec_tensor **out, const imgrec_tensor *image,
     status = imgrec__tensor_new(&t, ctx, IMGREC_F32, 3, shape);
   if (status < 0)
     return status;
+  const struct pixels src = imgrec__pixels_of(image);
   uint64_t fp = imgrec__fp_enter();
-  status = imgrec__preprocess(t->data, ctx->kernels, &ctx->allocator,
-                              &ctx->error, image->data, (int)image->shape[0],
-                              (int)image->shape[1], (int)image->shape[2], &p);
+  imgrec__preprocess(t->data, ctx->kernels, imgrec__workspace(ctx, 0), &src,
+                     &p);
   imgrec__fp_leave(fp);
-  return imgrec__image_end(out, t, status);
+  return imgrec__image_end(out, t, IMGREC_OK);
 }

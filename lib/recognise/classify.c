@@ -31,10 +31,10 @@ static int preprocess(struct imgrec_model *m,
   if (status < 0 ||
       (status = imgrec__preprocess_check(&ctx->error, &m->preprocess)) < 0)
     return status;
-  return imgrec__preprocess(m->input, ctx->kernels, &ctx->allocator,
-                            &ctx->error, image->data, (int)image->shape[0],
-                            (int)image->shape[1], (int)image->shape[2],
-                            &m->preprocess);
+  const struct pixels pixels = imgrec__pixels_of(image);
+  imgrec__preprocess(m->input, ctx->kernels, imgrec__workspace(ctx, 0), &pixels,
+                     &m->preprocess);
+  return IMGREC_OK;
 }
 
 /* The probabilities of an image's classes into m->probabilities. */

@@ -322,12 +322,11 @@ static int run(struct imgrec_tensor *out, struct piece *head,
                int class_index) {
   struct imgrec_model *m = head->model;
   struct imgrec_context *ctx = m->context;
-  int status = imgrec__preprocess(m->input, ctx->kernels, &ctx->allocator,
-                                  &ctx->error, image->data,
-                                  (int)image->shape[0], (int)image->shape[1],
-                                  (int)image->shape[2], &m->preprocess);
-  if (status < 0 || (status = plan_piece(head, 0)) < 0 ||
-      (status = plan_piece(tail, 1)) < 0)
+  const struct pixels pixels = imgrec__pixels_of(image);
+  imgrec__preprocess(m->input, ctx->kernels, imgrec__workspace(ctx, 0), &pixels,
+                     &m->preprocess);
+  int status;
+  if ((status = plan_piece(head, 0)) < 0 || (status = plan_piece(tail, 1)) < 0)
     return status;
   const struct pass pass = pass_of(head, m->input);
   const float *a = imgrec__pass_forward(&pass, head->graph.logits);
