@@ -73,7 +73,13 @@ void imgrec__fp_leave(uint64_t state) {
 }
 
 #else
-uint64_t imgrec__fp_enter(void) { return 0; }
+#include <fenv.h>
 
-void imgrec__fp_leave(uint64_t state) { (void)state; }
+uint64_t imgrec__fp_enter(void) {
+  int mode = fegetround();
+  fesetround(FE_TONEAREST);
+  return (uint64_t)mode;
+}
+
+void imgrec__fp_leave(uint64_t state) { fesetround((int)state); }
 #endif

@@ -57,7 +57,7 @@ struct pool {
 };
 
 static void pause_cpu(void) {
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   __asm__ volatile("yield");

@@ -37,14 +37,19 @@ struct expected {
   char *data;
 };
 
+static inline uint64_t little_endian(const char *bytes, int size) {
+  uint64_t x = 0;
+  for (int i = size - 1; i >= 0; i--)
+    x = x << 8 | (unsigned char)bytes[i];
+  return x;
+}
+
 static inline struct expected read_expected(const char *net) {
   struct expected e;
   size_t size;
   char *bytes = read_file(net, ".expected.safetensors", &size);
-  uint64_t length = 0;
   assert_true(size > 8);
-  for (int i = 7; i >= 0; i--)
-    length = length << 8 | (unsigned char)bytes[i];
+  uint64_t length = little_endian(bytes, 8);
   assert_true(length < size - 8);
   e.header = malloc(length + 1);
   assert_non_null(e.header);
@@ -52,7 +57,10 @@ static inline struct expected read_expected(const char *net) {
   e.header[length] = 0;
   e.data = malloc(size - 8 - length);
   assert_non_null(e.data);
-  memcpy(e.data, bytes + 8 + length, size - 8 - length);
+  for (size_t at = 8 + length; at + 4 <= size; at += 4) { /* F32 and I32 */
+    uint32_t word = (uint32_t)little_endian(bytes + at, 4);
+    memcpy(e.data + (at - 8 - length), &word, sizeof word);
+  }
   free(bytes);
   return e;
 }

@@ -29,7 +29,8 @@ static inline struct bytes bytes_make(uint64_t length, const char *header,
   size_t size = sizeof length + header_size + data_size;
   struct bytes b = {malloc(size), size};
   assert_non_null(b.data);
-  memcpy(b.data, &length, sizeof length);
+  for (size_t i = 0; i < sizeof length; i++)
+    b.data[i] = (unsigned char)(length >> 8 * i);
   memcpy(b.data + sizeof length, header, header_size);
   if (data != NULL)
     memcpy(b.data + sizeof length + header_size, data, data_size);
@@ -45,9 +46,10 @@ static inline struct bytes bytes_file(const char *header, const void *data,
 }
 
 static inline size_t bytes_header_size(struct bytes b) {
-  uint64_t n;
+  uint64_t n = 0;
   assert_true(b.size >= sizeof n);
-  memcpy(&n, b.data, sizeof n);
+  for (size_t i = 0; i < sizeof n; i++)
+    n |= (uint64_t)b.data[i] << 8 * i;
   return (size_t)n;
 }
 

@@ -36,7 +36,7 @@ static void test_cpu__rounding(void **state) {
   assert_true(after > one);
 }
 
-#if defined(__x86_64__)
+#if defined(__SSE2__)
 #include <xmmintrin.h>
 
 /* Flush to zero and denormals are zero. */

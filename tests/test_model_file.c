@@ -197,6 +197,7 @@ static void test_model_file__layout(void **state) {
   /* O x I x H x W in the file, H x W x I x O in memory */
   float second;
   memcpy(&second, s.data + 4, sizeof second);
+  imgrec__file_order(&second, 1, sizeof second);
   assert_true(second == f->model->weights[3 * 4]);
   assert_non_null(imgrec__safetensors_find(&s, "bn1.running_var"));
   imgrec__safetensors_free(&s);

@@ -134,6 +134,7 @@ static void import(const struct checkpoint_file *file, const struct param *p,
   imgrec__param_import(
       file->context, p,
       (const float *)(const void *)(file->file.data + t->begin), to);
+  imgrec__file_order(to, p->count, sizeof *to);
 }
 
 void imgrec__checkpoint_import(const struct checkpoint_file *file,

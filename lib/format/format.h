@@ -7,9 +7,20 @@
 
 #include "model/graph.h"
 
-#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "model files are little-endian, and nothing here swaps bytes yet"
-#endif
+/* Numbers of `size` bytes from the order of model files, which is
+ * little-endian, to this machine's, or back; in place. */
+static inline void imgrec__file_order(void *numbers, size_t count,
+                                      size_t size) {
+  unsigned char *p = numbers;
+  if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+    return;
+  for (; count > 0; count--, p += size)
+    for (size_t i = 0; i < size / 2; i++) {
+      unsigned char byte = p[i];
+      p[i] = p[size - 1 - i];
+      p[size - 1 - i] = byte;
+    }
+}
 
 /* ---- safetensors.c ------------------------------------------------------ */
 

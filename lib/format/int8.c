@@ -68,8 +68,10 @@ int imgrec__import_int8(struct imgrec_context *ctx, const struct param *p,
   struct quantized *q = p->quantized;
   memcpy(q->weight_scale, bytes_of(p, f, SIDE_WEIGHT_SCALE),
          q->outputs * sizeof *q->weight_scale);
+  imgrec__file_order(q->weight_scale, q->outputs, sizeof *q->weight_scale);
   memcpy(&q->input_scale, bytes_of(p, f, SIDE_INPUT_SCALE),
          sizeof q->input_scale);
+  imgrec__file_order(&q->input_scale, 1, sizeof q->input_scale);
   q->input_zero = *bytes_of(p, f, SIDE_INPUT_ZERO);
   int status = check_scales(p, &ctx->error);
   if (status >= 0)

@@ -199,6 +199,7 @@ static int split(struct safetensors *f, const unsigned char *bytes, size_t size,
     return imgrec__fail(e, IMGREC_ERR_FORMAT,
                         "%zu bytes are too few for a safetensors file", size);
   memcpy(&n, bytes, sizeof n);
+  imgrec__file_order(&n, 1, sizeof n);
   size -= sizeof n;
   if (n < 2 || n > FORMAT_HEADER_MAX || (n <= size && bytes[sizeof n] != '{'))
     return imgrec__fail(

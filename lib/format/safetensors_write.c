@@ -159,7 +159,17 @@ static void export_values(const struct part *part, float *piece, sink_fn give,
       imgrec__param_export(p, part->values, first, n, piece);
     if (part->size == sizeof(uint16_t))
       narrow(piece, n, part->type);
+    imgrec__file_order(piece, n, part->size);
     give(sink, piece, n * part->size);
+  }
+}
+
+static void export_scales(const float *scales, size_t n, sink_fn give,
+                          void *sink) {
+  for (size_t i = 0; i < n; i++) {
+    float scale = scales[i];
+    imgrec__file_order(&scale, 1, sizeof scale);
+    give(sink, &scale, sizeof scale);
   }
 }
 
@@ -167,9 +177,9 @@ static void export_side(const struct part *part, sink_fn give, void *sink) {
   const struct quantized *q = part->p->quantized;
   uint8_t zero = (uint8_t)q->input_zero;
   if (part->side == SIDE_WEIGHT_SCALE)
-    give(sink, q->weight_scale, q->outputs * sizeof *q->weight_scale);
+    export_scales(q->weight_scale, q->outputs, give, sink);
   else if (part->side == SIDE_INPUT_SCALE)
-    give(sink, &q->input_scale, sizeof q->input_scale);
+    export_scales(&q->input_scale, 1, give, sink);
   else
     give(sink, &zero, sizeof zero);
 }
@@ -264,6 +274,7 @@ static int write_file(const struct imgrec_model *m, const struct checkpoint *c,
   int status = imgrec__writer_open(&w, &ctx->allocator, &ctx->error, path);
   if (status < 0)
     return status;
+  imgrec__file_order(&length, 1, sizeof length);
   imgrec__writer_write(w, &length, sizeof length);
   imgrec__writer_write(w, header->data, header->length);
   status = export_data(m, c, write_bytes, w);

@@ -262,18 +262,22 @@ static void widen(float *out, const struct stored *t,
     switch (t->type->widen) {
     case WIDEN_F16:
       memcpy(&half, bytes, sizeof half);
+      imgrec__file_order(&half, 1, sizeof half);
       out[i] = imgrec__widen_f16(half);
       break;
     case WIDEN_BF16:
       memcpy(&half, bytes, sizeof half);
+      imgrec__file_order(&half, 1, sizeof half);
       out[i] = imgrec__widen_bf16(half);
       break;
     case WIDEN_F64:
       memcpy(&wide, bytes, sizeof wide);
+      imgrec__file_order(&wide, 1, sizeof wide);
       out[i] = (float)wide;
       break;
     default:
       memcpy(&out[i], bytes, sizeof out[i]);
+      imgrec__file_order(&out[i], 1, sizeof out[i]);
     }
   }
 }
@@ -330,6 +334,7 @@ static int import_param(struct imgrec_context *ctx, const struct param *p,
     return imgrec__import_int8(ctx, p, t, f);
   if (in_place(t, f)) {
     imgrec__param_import(ctx, p, bytes, p->data);
+    imgrec__file_order(p->data, p->count, sizeof *p->data);
   } else {
     widen(room, t, bytes);
     imgrec__param_import(ctx, p, room, p->data);

@@ -59,19 +59,30 @@ static int is_narrow(const struct field *f) {
   return f->kind == FIELD_INT || f->kind == FIELD_BITS32;
 }
 
-/* Little-endian, as format.h makes sure. */
-static size_t field_size(const struct field *f) {
-  return is_narrow(f) ? sizeof(uint32_t) : sizeof(uint64_t);
+static int64_t bits_of(const struct field *f) {
+  uint32_t narrow;
+  int64_t wide;
+  if (is_narrow(f)) {
+    memcpy(&narrow, f->value, sizeof narrow);
+    return narrow;
+  }
+  memcpy(&wide, f->value, sizeof wide);
+  return wide;
+}
+
+static void set_bits(const struct field *f, int64_t bits) {
+  uint32_t narrow = (uint32_t)bits;
+  if (is_narrow(f))
+    memcpy(f->value, &narrow, sizeof narrow);
+  else
+    memcpy(f->value, &bits, sizeof bits);
 }
 
 static void write_value(struct text *t, const struct field *f) {
-  int64_t bits = 0;
-  if (f->kind == FIELD_MASK) {
+  if (f->kind == FIELD_MASK)
     write_mask(t, f);
-    return;
-  }
-  memcpy(&bits, f->value, field_size(f));
-  imgrec__text_add(t, "%" PRId64, bits);
+  else
+    imgrec__text_add(t, "%" PRId64, bits_of(f));
 }
 
 int imgrec__state_save(struct state *s, const struct imgrec_model *m,
@@ -121,8 +132,7 @@ static int read_value(const struct json *j, int value, const struct field *f,
 }
 
 static int check_fixed(struct error *e, const struct field *f, int64_t value) {
-  int64_t here = 0;
-  memcpy(&here, f->value, field_size(f));
+  int64_t here = bits_of(f);
   if (!f->fixed || here == value)
     return IMGREC_OK;
   if (f->kind == FIELD_BITS64 || f->kind == FIELD_BITS32)
@@ -171,7 +181,7 @@ static void take_field(const struct json *j, const struct field *f) {
     return;
   }
   read_value(j, value, f, &bits);
-  memcpy(f->value, &bits, field_size(f));
+  set_bits(f, bits);
 }
 
 static void take_fields(const struct state *s, const struct json *j) {
