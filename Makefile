@@ -20,11 +20,21 @@ part = $(shell sed -n 's/^\#define IMGREC_VERSION_$(1) //p' \
 MAJOR := $(call part,MAJOR)
 VERSION := $(MAJOR).$(call part,MINOR).$(call part,PATCH)
 SONAME := libimgrec.so.$(MAJOR)
-MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+# As the compiler calls it with these flags, which may have -m32.
+MACHINE := $(shell $(CC) $(CFLAGS) -dM -E -x c /dev/null | sed -n \
+	-e 's/^\#define __\(x86_64\|i386\|s390x\)__ 1$$/\1/p' \
+	-e 's/^\#define __AARCH64EL__ 1$$/aarch64/p')
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 POSIX := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 COMMON := -std=c11 $(POSIX) -Iinclude $(WARNINGS) -MMD -MP
+# Floats are computed as floats: not by x87, which has only longer ones, nor as
+# doubles, which GCC takes for s390's custom.
+ifeq ($(MACHINE),i386)
+COMMON += -msse2 -mfpmath=sse
+else ifeq ($(MACHINE),s390x)
+COMMON += -fexcess-precision=fast
+endif
 LIBS := -lm -pthread
 ifeq ($(WITH_ZLIB),1)
 COMMON += -DIMGREC_HAVE_ZLIB
@@ -193,6 +203,7 @@ check-units: units
 
 include mk/abi.mk
 include mk/amalgamation.mk
+include mk/platforms.mk
 
 .PHONY: demo
 demo: all ## train on real images, recognise some, show them
@@ -267,7 +278,7 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | \
 		expand -t 24
 
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTS:=.d) $(REPLAYS:=.d) \

@@ -3,7 +3,7 @@
 # Runs the tests that were built in BUILD and prints one closing line.
 #   run.sh BUILD [units]     units: only the tests of the library
 # RUNNER, where set, is put before each test program ("valgrind -q"); SKIP is
-# the names of tests to leave out.
+# the names of tests to leave out, ONLY of those to run and no others.
 build=${1:?usage: run.sh BUILD [units]}
 passed=0
 failed=0
@@ -25,12 +25,14 @@ run() {
 for test in tests/test_*.c; do
   name=$(basename "$test" .c)
   case " ${SKIP:-} " in *" $name "*) continue ;; esac
+  case " ${ONLY:-$name} " in *" $name "*) ;; *) continue ;; esac
   # RUNNER is a command with arguments.
   # shellcheck disable=SC2086
   run "$name" $RUNNER "$build/tests/$name"
 done
 for target in tests/fuzz/fuzz_*.c; do
   name=replay_$(basename "$target" .c)
+  case " ${ONLY:-$name} " in *" $name "*) ;; *) continue ;; esac
   corpus=tests/fuzz/corpus/$(basename "$target" .c | sed 's/^fuzz_//')
   # shellcheck disable=SC2086
   run "$name" $RUNNER "$build/tests/$name" "$corpus"

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/kernels.h"
 #include "nets.h"
 
 #define GOLDEN "tests/golden/digests.txt"
@@ -88,12 +89,24 @@ static void train(imgrec_context *ctx, imgrec_model *m, const struct net *net,
   imgrec_trainer_destroy(t);
 }
 
+/* As little-endian machines have them. */
+static void hash_floats(struct sha256 *s, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, &x[i], sizeof bits);
+    const unsigned char bytes[] = {
+        (unsigned char)bits, (unsigned char)(bits >> 8),
+        (unsigned char)(bits >> 16), (unsigned char)(bits >> 24)};
+    imgrec__sha256_update(s, bytes, sizeof bytes);
+  }
+}
+
 static void hash_weights(const imgrec_model *m, char hex[65]) {
   struct sha256 s;
   struct param *p;
   imgrec__sha256_init(&s);
   for (int i = 0; (p = imgrec__model_param(m, i)); i++)
-    imgrec__sha256_update(&s, p->data, p->count * sizeof *p->data);
+    hash_floats(&s, p->data, p->count);
   imgrec__sha256_hex(&s, hex);
 }
 
@@ -111,7 +124,7 @@ static void hash_logits(imgrec_context *ctx, imgrec_model *m,
   imgrec_tensor *x = new_batch(ctx, m, net->batch, 21);
   logits_of(m, floats_of(x), n, y);
   imgrec__sha256_init(&s);
-  imgrec__sha256_update(&s, y, n * CLASSES * sizeof *y);
+  hash_floats(&s, y, n * CLASSES);
   imgrec__sha256_hex(&s, hex);
   imgrec_tensor_destroy(x);
 }
@@ -266,7 +279,30 @@ static void test_digest__alone_and_in_a_batch(void **state) {
   }
 }
 
-int main(void) {
+/* One run of each small net, printed: for machines that are emulated, and to
+ * see them side by side (digests.sh). */
+static void test_digest__quick(void **state) {
+  char name[80];
+  (void)state;
+  for (int isa = IMGREC_ISA_SCALAR; isa; isa = next_isa(isa)) {
+    imgrec_context *ctx = new_context(2, isa);
+    for (int i = 0; i < NETS; i++) {
+      if (!nets[i].scalar_too)
+        continue;
+      const struct digests d = run(ctx, &nets[i]);
+      printf("%s %s: %s %s\n", imgrec__kernels_for(isa)->name,
+             net_name(&nets[i], name), d.weights, d.logits);
+      assert_string_equal(d.weights, golden[i].weights);
+      assert_string_equal(d.logits, golden[i].logits);
+    }
+    imgrec_context_destroy(ctx);
+  }
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest quick[] = {cmocka_unit_test(test_digest__quick)};
+  if (argc > 1 && strcmp(argv[1], "quick") == 0)
+    return cmocka_run_group_tests(quick, read_golden, NULL);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_digest__threads_and_instruction_sets),
       cmocka_unit_test(test_digest__job_system_of_the_host),
