@@ -6,8 +6,8 @@ PLATFORMS := i386 musl aarch64 s390x x86-old
 check-platforms: ## check-i386 check-musl check-aarch64 check-s390x check-x86-old
 	for name in $(PLATFORMS); do $(MAKE) check-$$name || exit 1; done
 
-# Those of the processor's own are made from the usual build.
 .PHONY: $(PLATFORMS:%=check-%)
+# The usual build, run by another processor.
 check-x86-old: $(BUILD)/tests/test_digest $(BUILD)/tests/test_context
 $(PLATFORMS:%=check-%): check-%:
 	+MAKE='$(MAKE)' sh tests/test_platform.sh $* $(BUILD)

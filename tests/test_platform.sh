@@ -46,6 +46,9 @@ done
 tests='cpu context thread kernels gemm_tmpl qgemm_tmpl random_tmpl
   winograd_tmpl rng decimal sha256 half png jpeg bmp pnm idx cifar csv resize
   safetensors model_file weights checkpoint state quantized golden'
+if [ "$name" = musl ]; then # the processor has been tested
+  tests='context thread decimal png idx csv model_file checkpoint state'
+fi
 if [ "$name" = x86-old ]; then
   tests=context
   build=$2
