@@ -140,6 +140,10 @@ void imgrec__free(struct allocator *a, void *p) {
   imgrec__unlock(&a->lock);
 }
 
+uint64_t imgrec__block_bytes(const void *p) {
+  return p != NULL ? ((const union header *)p - 1)->total : 0;
+}
+
 void imgrec__alloc_settle(struct allocator *a) {
   size_t size = HUGE_BLOCK - IMGREC__ALIGN;
   if (a->alloc != default_alloc)

@@ -95,6 +95,12 @@ void imgrec__free(struct allocator *a, void *p);
  * to the system each time, to have it anew page by page, until it has seen one
  * block of that size freed. */
 void imgrec__alloc_settle(struct allocator *a);
+/* What the host is asked for: for a block of this size, and for one that there
+ * is (0 for none). */
+static inline uint64_t imgrec__bytes_for(size_t size) {
+  return (uint64_t)max_size(size, 1) + IMGREC__ALIGN;
+}
+uint64_t imgrec__block_bytes(const void *p);
 char *imgrec__strdup(struct allocator *a, const char *s);
 char *imgrec__strndup(struct allocator *a, const char *s, size_t n);
 /* Says "out of memory" (IMGREC_ERR_MEMORY) or names the cap

@@ -307,24 +307,6 @@ static void test_model__labels_without_memory(void **state) {
   f->alloc.fail_at = 0;
 }
 
-/* The memory that is said is, but for a few kilobytes of names, what is
- * taken. */
-static void test_model__memory(void **state) {
-  struct fixture *f = *state;
-  uint64_t said = 0, before = imgrec_context_bytes(f->ctx);
-  imgrec_model *m = new_model(f->ctx, NET, 300, 1);
-  uint64_t taken = imgrec_context_bytes(f->ctx) - before;
-  assert_ok(f->ctx, imgrec_model_memory(m, 300, 0, &said));
-  assert_true(said <= taken && said + 32768 > taken);
-  assert_int_equal(imgrec_context_bytes(f->ctx) - before, taken);
-  imgrec_model_destroy(m);
-  assert_fails(f->ctx, imgrec_model_memory(f->model, 0, 0, &said),
-               IMGREC_ERR_ARGUMENT, "batch is 0; it must be 1 to 65536");
-  assert_int_equal(imgrec_model_memory(f->model, 1, 0, NULL),
-                   IMGREC_ERR_ARGUMENT);
-  assert_int_equal(imgrec_model_memory(NULL, 1, 0, &said), IMGREC_ERR_ARGUMENT);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -340,7 +322,6 @@ int main(void) {
       TEST(test_model__asking),
       TEST(test_model__labels),
       TEST(test_model__labels_without_memory),
-      TEST(test_model__memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

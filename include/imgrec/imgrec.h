@@ -441,11 +441,13 @@ IMGREC_API int imgrec_model_weight_type(const imgrec_model *model);
  * model that is INT8. */
 IMGREC_API int imgrec_model_round_weights(imgrec_model *model, int type);
 
-/* The bytes that the model needs when made for this batch: weights and working
- * memory; with training != 0 also gradients (of dense weights a trainer stores
- * none, unless its `accumulate` is above 1), the state of Adam, the trainer's
- * working memory, and the second set of weights in which imgrec_fit keeps the
- * best.  Images being read (some 20 MB) come on top. */
+/* The bytes, exactly, that the allocator is asked for when the model is made
+ * for this batch: weights, labels and working memory; with training != 0 also
+ * what an Adam trainer takes (of gradients those that are stored: of dense
+ * weights none, unless `accumulate` is above 1 or clip_norm set) and the second
+ * set of weights in which imgrec_fit keeps the best.  The context's own (1 MiB
+ * for each thread) and images being read (some 20 MB) come on top, and while a
+ * file is loaded that. */
 IMGREC_API int imgrec_model_memory(const imgrec_model *model, int batch,
                                    int training, uint64_t *bytes);
 /* x: N x H x W x C f32 with N <= max_batch; y: N x classes f32, the output of

@@ -193,6 +193,8 @@ struct imgrec_model {
   float *input, *probabilities;
 };
 
+/* Images in one forward, or in one step. */
+enum { IMGREC__MAX_BATCH = 65536 };
 /* A model without weights initialised when `init` is 0. */
 int imgrec__model_new(struct imgrec_model **out, struct imgrec_context *ctx,
                       const char *text, const imgrec_model_options *options,

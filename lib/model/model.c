@@ -6,7 +6,7 @@
 
 #include "graph.h"
 
-enum { ALIGN_FLOATS = IMGREC__ALIGN / sizeof(float), MAX_BATCH = 65536 };
+enum { ALIGN_FLOATS = IMGREC__ALIGN / sizeof(float) };
 
 /* ---- Parameters ---------------------------------------------------------- */
 
@@ -149,10 +149,10 @@ int imgrec__model_options(struct error *e, imgrec_model_options *o,
     return status;
   if (o->max_batch == 0)
     o->max_batch = max_batch;
-  if (o->max_batch < 1 || o->max_batch > MAX_BATCH)
+  if (o->max_batch < 1 || o->max_batch > IMGREC__MAX_BATCH)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "max_batch is %d; it must be 1 to %d",
-                        (int)o->max_batch, MAX_BATCH);
+                        (int)o->max_batch, IMGREC__MAX_BATCH);
   if (o->init < IMGREC_INIT_GLOROT_UNIFORM || o->init > IMGREC_INIT_ZEROS)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "init is %d, which is no IMGREC_INIT_ value",
@@ -376,41 +376,4 @@ const char *imgrec_model_label(const imgrec_model *m, int class_index) {
   if (class_index < 0 || class_index >= imgrec_model_classes(m))
     return "";
   return m->labels ? m->labels[class_index] : m->numbers[class_index].text;
-}
-
-static int arena_floats(const struct imgrec_model *m, int batch, int training,
-                        uint64_t *total) {
-  struct imgrec_context *ctx = m->context;
-  struct plan plan;
-  int status = imgrec__plan_create(&plan, &ctx->allocator, &ctx->error,
-                                   &m->graph, (size_t)batch, training);
-  if (status < 0)
-    return status;
-  *total += plan.floats;
-  imgrec__plan_free(&plan);
-  return IMGREC_OK;
-}
-
-int imgrec_model_memory(const imgrec_model *m, int batch, int training,
-                        uint64_t *bytes) {
-  if (!m)
-    return IMGREC_ERR_ARGUMENT;
-  if (batch < 1 || batch > MAX_BATCH || !bytes)
-    return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
-                        "batch is %d; it must be 1 to %d", batch, MAX_BATCH);
-  if (training) {
-    int refused = imgrec__model_need_floats(m, "cannot be trained");
-    if (refused < 0)
-      return refused;
-  }
-  /* In training also two moments and the best weights. */
-  uint64_t floats = m->weight_floats * (training ? 4 : 1);
-  if (training)
-    floats += imgrec__place_gradients(&m->graph, 0, NULL);
-  int status = arena_floats(m, batch, 0, &floats);
-  if (status >= 0 && training)
-    status = arena_floats(m, batch, 1, &floats);
-  if (status >= 0)
-    *bytes = floats * sizeof(float) + m->quantized_bytes;
-  return status;
 }

@@ -5,7 +5,7 @@
 
 #include "train.h"
 
-enum { MAX_BATCH = 65536, MAX_ACCUMULATE = 65536 };
+enum { MAX_ACCUMULATE = 65536 };
 
 /* ---- Options ------------------------------------------------------------- */
 
@@ -52,7 +52,7 @@ static int check_options(struct error *e, const imgrec_trainer_options *o) {
   if (o->optimizer < IMGREC_OPTIMIZER_ADAM ||
       o->optimizer > IMGREC_OPTIMIZER_ADAMW)
     return fail_range(e, "optimizer", "an IMGREC_OPTIMIZER_ value");
-  if (o->max_batch < 1 || o->max_batch > MAX_BATCH)
+  if (o->max_batch < 1 || o->max_batch > IMGREC__MAX_BATCH)
     return fail_range(e, "max_batch", "1 to 65536");
   if (!(o->learning_rate > 0) || !isfinite(o->learning_rate))
     return fail_range(e, "learning_rate", "a positive number");
