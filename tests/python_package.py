@@ -111,6 +111,24 @@ def test_train():
     assert again.forward(images).tolist() != y.tolist()
 
 
+def test_steps_in_pieces():
+    images, labels = images_and_labels(16)
+    whole, pieces = (imgrec.Trainer(imgrec.Model(TEXT, seed=3))
+                     for _ in range(2))
+    loss = whole.train_step(images, labels)
+    x = pieces.model.input(images)
+    y = imgrec.Tensor.wrap(array.array("i", labels))
+    calls = 1
+    while pieces.train_step_ms(x, y, 0) is None:
+        calls += 1
+    assert calls > 3 and pieces.longest_piece > 0
+    assert pieces.train_step(x, y) == whole.train_step(images, labels) < loss
+    assert pieces.train_step_ms(x, y, 0) is None
+    raises(imgrec.Error, "", pieces.train_step, x, y)
+    pieces.abandon()
+    pieces.train_step(x, y)
+
+
 def test_fit():
     train, val = toy_data(64).split(0.25, seed=1)
     assert (len(train), len(val), train.labels) == (48, 16, ["0", "1"])
@@ -281,6 +299,7 @@ def main(model_path, image_path, *numpy):
     test_recognise(model_path, image_path)
     test_errors()
     test_train()
+    test_steps_in_pieces()
     test_fit()
     test_context()
     test_lifetimes()

@@ -528,6 +528,13 @@ public:
   int step(const tensor &x, const tensor &labels, float *loss = nullptr) {
     return check(imgrec_train_step(get(), x.get(), labels.get(), loss));
   }
+  /* IMGREC_STEP_DONE, or IMGREC_STEP_UNFINISHED after about `ms`. */
+  int step_ms(const tensor &x, const tensor &labels, float ms,
+              float *loss = nullptr) {
+    return check(imgrec_train_step_ms(get(), x.get(), labels.get(), ms, loss));
+  }
+  void abandon() { imgrec_trainer_abandon(get()); }
+  float longest_piece() const { return imgrec_trainer_longest_piece(get()); }
   int set_learning_rate(float rate) {
     return check(imgrec_trainer_set_learning_rate(get(), rate));
   }

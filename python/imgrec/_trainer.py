@@ -13,7 +13,7 @@ from ._dataset import Dataset
 from ._library import lib
 from ._model import Model
 from ._options import empty, filled, values
-from ._tensor import Path, as_labels, augmentation
+from ._tensor import Path, Tensor, as_labels, augmentation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -55,6 +55,25 @@ class Trainer(Object):
         self.context.call(lib.imgrec_train_step, self.handle, x.handle,
                           y.handle, byref(loss))
         return loss.value
+
+    def train_step_ms(self, images: Tensor, labels: Tensor, ms: float
+                      ) -> Optional[float]:
+        """Some of the same step, in about so many milliseconds: None until it
+        is done, for which it is called with the same tensors again."""
+        loss = c_float()
+        status = self.context.call(lib.imgrec_train_step_ms, self.handle,
+                                   images.handle, labels.handle, ms,
+                                   byref(loss))
+        return loss.value if status == h.Step.DONE else None
+
+    def abandon(self) -> None:
+        """Gives up the step that train_step_ms began."""
+        self.context.call(_abandon, self.handle)
+
+    @property
+    def longest_piece(self) -> float:
+        """Milliseconds that no call of train_step_ms can be shorter than."""
+        return float(lib.imgrec_trainer_longest_piece(self.handle))
 
     def fit(self, train: Dataset, val: Optional[Dataset] = None, *,
             progress: Optional[Listener] = None,
@@ -107,6 +126,11 @@ class Trainer(Object):
     def load(self, path: Path) -> None:
         self.context.call(lib.imgrec_trainer_load, self.handle,
                           os.fsencode(path))
+
+
+def _abandon(handle: int) -> int:
+    lib.imgrec_trainer_abandon(handle)
+    return 0
 
 
 def _told(context: Context, progress: Optional[Listener]) -> Any:
