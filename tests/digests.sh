@@ -8,12 +8,11 @@
 set -eu
 build=$1
 here=$("${CC:-cc}" -dumpmachine | sed 's/-.*//')
-mkdir -p "$build/here"
-"$build/tests/test_digest" quick >"$build/here/digests.txt"
-for file in "$build"/here/digests.txt "$build"/*/digests.txt; do
-  platform=$(basename "$(dirname "$file")")
-  [ "$file" != "$build/here/digests.txt" ] || platform=$here
-  [ "$platform" = here ] || sed "s/^/$platform /" "$file"
+mkdir -p "$build/$here"
+"$build/tests/test_digest" quick >"$build/$here/digests.log"
+sed -n 's/^digest //p' "$build/$here/digests.log" >"$build/$here/digests.txt"
+for file in "$build"/*/digests.txt; do
+  sed "s/^/$(basename "$(dirname "$file")") /" "$file"
 done | awk '
   { # PLATFORM TABLE PRESET SIZE ...: WEIGHTS LOGITS
     row = sprintf("%-8s %-7s", $1, $2)

@@ -290,7 +290,7 @@ static void test_digest__quick(void **state) {
       if (!nets[i].scalar_too)
         continue;
       const struct digests d = run(ctx, &nets[i]);
-      printf("%s %s: %s %s\n", imgrec__kernels_for(isa)->name,
+      printf("digest %s %s: %s %s\n", imgrec__kernels_for(isa)->name,
              net_name(&nets[i], name), d.weights, d.logits);
       assert_string_equal(d.weights, golden[i].weights);
       assert_string_equal(d.logits, golden[i].logits);
