@@ -226,7 +226,8 @@ $(BUILD)/bench/%.o: bench/%.c
 	$(CC) $(COMMON) -Ilib -Isrc $(CFLAGS) -c -o $@ $<
 
 $(BENCHES): $(BUILD)/bench_%: $(BUILD)/bench/bench_%.o \
-		$(BUILD)/bench/kernel_table.o $(BUILD)/src/machine.o $(STATIC)
+		$(BUILD)/bench/kernel_table.o $(BUILD)/src/machine.o $(BUILD)/src/os_posix.o \
+		$(STATIC)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 .PHONY: bench-kernels

@@ -10,9 +10,10 @@ WINDOWS_FLAGS := -D__USE_MINGW_ANSI_STDIO=1 -Wa,-muse-unaligned-vector-move \
 	-Wno-float-conversion -isystem $(BUILD)/include
 COMMON += $(WINDOWS_FLAGS)
 LIB_FLAGS := $(filter-out -fPIC,$(LIB_FLAGS)) $(WINDOWS_FLAGS)
-LIBS := -lm -pthread
+LIBS := $(filter -lz,$(LIBS)) -lm -pthread
 DLL := $(BUILD)/libimgrec-$(MAJOR).dll
-WINDOWS_TESTS := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%.exe)
+WINDOWS_ONLY ?= $(TEST_SRC:tests/%.c=%)
+WINDOWS_TESTS := $(WINDOWS_ONLY:%=$(BUILD)/tests/%.exe)
 
 # The headers that the library takes in, without all others of this machine.
 $(LIB_OBJ) $(CMD_OBJ) $(WINDOWS_TESTS): | $(BUILD)/include
@@ -32,7 +33,7 @@ $(DLL): $(LIB_OBJ) $(BUILD)/imgrec.def
 		-Wl,--out-implib,$(BUILD)/libimgrec.dll.a $(LIBS)
 
 $(BUILD)/imgrec.exe: $(CMD_OBJ) $(STATIC)
-	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(LIBS) -lpsapi
 
 $(BUILD)/tests/%.exe: tests/%.c $(STATIC)
 	@mkdir -p $(@D)
@@ -45,19 +46,22 @@ $(BUILD)/tests/program.exe: tests/on_windows/program.c $(DLL)
 	$(CC) $(WARNINGS) $(CFLAGS) -Iinclude -o $@ $< $(BUILD)/libimgrec.dll.a
 
 .PHONY: windows-files windows-tests
-windows-files: $(STATIC) $(DLL)
+windows-files: $(STATIC) $(DLL) $(BUILD)/imgrec.exe
 windows-tests: $(WINDOWS_TESTS) $(BUILD)/tests/program.exe
 endif
 
+# All that is linked is static; zlib is of Debian's libz-mingw-w64-dev.
+MINGW_ZLIB := $(wildcard /usr/$(MINGW:%-=%)/lib/libz.a)
 IN_WINDOWS = $(MAKE) WINDOWS=1 BUILD=$(BUILD)/windows CC=$(MINGW)gcc \
-	AR=$(MINGW)ar WITH_ZLIB=0
+	AR=$(MINGW)ar WITH_ZLIB=$(if $(MINGW_ZLIB),1,0)
 
 .PHONY: windows
-windows: ## DLL, import library, static library, by mingw-w64
+windows: ## DLL, import library, static library, imgrec.exe; by mingw-w64
 	$(IN_WINDOWS) windows-files
 
+# WINDOWS_ONLY names the library's tests to run, where not all of them.
 .PHONY: check-windows
-check-windows: ## ... and tests of them, by Wine
+check-windows: $(BUILD)/imgrec ## ... and tests of them, by Wine
 	$(IN_WINDOWS) windows-files windows-tests
-	PYTHON=$(PYTHON) CC=$(MINGW)gcc WINE='$(WINE)' \
-		sh tests/test_windows.sh $(BUILD)/windows
+	CC=$(MINGW)gcc WINE='$(WINE)' sh tests/test_windows.sh \
+		$(BUILD)/windows $(BUILD)/imgrec $(WINDOWS_ONLY)

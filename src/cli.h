@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "machine.h"
+#include "os.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -133,6 +134,9 @@ struct name_list {
 
 /* The whole of a text file of at most 1 MiB as a C string for free(). */
 int read_text_file(char **out, const char *path, const char *command);
+/* A line of any length, its end included; *line, of *size, is grown, for
+ * free().  0 at the end of the file. */
+int read_line(char **line, size_t *size, FILE *f);
 int read_names(struct name_list *out, const char *path, const char *command);
 void free_names(struct name_list *list);
 /* EXIT_USAGE, after naming those there are, when `name` is no preset. */
@@ -359,10 +363,6 @@ void progress_begin(struct train_progress *p, int json, struct run *run);
 int progress_step(void *user, const imgrec_progress *progress);
 /* Clears the line that the last step left on the terminal. */
 void progress_end(struct train_progress *p);
-/* 2 or 15 once SIGINT or SIGTERM has come, else 0.  A second one kills. */
-int stop_signal(void);
-void catch_stop_signals(void);
-void release_stop_signals(void);
 
 /* ---- show.c ------------------------------------------------------------- */
 

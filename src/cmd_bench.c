@@ -21,7 +21,7 @@ static int measure(struct bench *b, const struct settings *s) {
   if (imgrec_model_memory(b->model, (int)s->batch, s->train, &b->model_bytes) <
       0)
     return fail(NAME, "%s", imgrec_last_error(b->ctx));
-  b->max_bytes = max_resident_bytes();
+  b->max_bytes = os_peak_memory();
   measure_machine(&b->machine, imgrec_context_threads(b->ctx));
   return report_bench(b);
 }

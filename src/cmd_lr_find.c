@@ -76,7 +76,7 @@ static int make_trainer(struct finder *f) {
 /* ---- What comes out ------------------------------------------------------ */
 
 static int draw(const char *path, const struct rate_curve *c) {
-  FILE *f = fopen(path, "w");
+  FILE *f = os_open(path, "w");
   if (f == NULL)
     return fail(NAME, "cannot write %s: %s", path, strerror(errno));
   write_rate_plot(f, c);

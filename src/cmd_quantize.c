@@ -2,8 +2,6 @@
 /* imgrec quantize: a smaller model from one in floats, for recognising. */
 #include "cli.h"
 
-#include <sys/stat.h>
-
 #define NAME "quantize"
 
 static int check_settings(const struct settings *s) {
@@ -15,12 +13,6 @@ static int check_settings(const struct settings *s) {
   if (s->output == NULL)
     return usage_error(NAME, "-o MODEL is missing");
   return EXIT_OK;
-}
-
-/* Bytes of a file, 0 when that is not known. */
-static int64_t size_of(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
 /* Layers of `model` whose weights are of its type. */
@@ -36,7 +28,7 @@ static int count_layers(const imgrec_model *model) {
 }
 
 static void report(const struct settings *s, const imgrec_model *model) {
-  int64_t before = size_of(s->arguments[0]), after = size_of(s->output);
+  int64_t before = os_size(s->arguments[0]), after = os_size(s->output);
   const char *type = weight_type_name(imgrec_model_weight_type(model));
   char path[NAME_SIZE];
   if (s->json) {

@@ -41,19 +41,19 @@ int report_write(struct report *r, const char *path, const char *command) {
   char *name = temporary_name(path);
   if (name == NULL)
     return fail(command, "%s: out of memory", path);
-  r->out = fopen(name, "wb");
+  r->out = os_open(name, "wb");
   int failed = r->out == NULL;
   if (r->out != NULL) {
     write_page(r);
     failed = ferror(r->out) != 0;
     failed |= fclose(r->out) != 0;
-    failed = failed || rename(name, path) != 0;
+    failed = failed || os_replace(name, path) != 0;
   }
   int code = EXIT_OK;
   if (failed) {
     code = fail(command, "%s: %s", path,
                 errno ? strerror(errno) : "cannot be written");
-    remove(name);
+    os_remove(name);
   }
   free(name);
   return code;

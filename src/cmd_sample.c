@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define NAME "sample"
 
@@ -116,7 +115,7 @@ static int write_all(struct sampler *sampler) {
   const char *folder = sampler->s->output;
   int64_t size = imgrec_dataset_size(sampler->data);
   int64_t count = sampler->s->count < size ? sampler->s->count : size;
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+  if (os_make_folder(folder) != 0)
     return fail(NAME, "%s: %s", folder, strerror(errno));
   int64_t *chosen = choose(size, count, sampler->s->seed);
   int code = chosen ? EXIT_OK : fail(NAME, "out of memory");

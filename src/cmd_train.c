@@ -7,8 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define NAME TRAIN_NAME
 
@@ -16,18 +14,17 @@
 
 /* An hour of training should not end in "no such folder". */
 static int check_output(const char *path) {
-  const char *slash = strrchr(path, '/');
-  size_t n = slash ? (size_t)(slash - path) + 1 : 0;
-  struct stat st;
+  size_t n = os_folder_length(path);
+  int kind = os_kind(path);
   /* saving replaces what is there, which would take a device away */
-  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+  if (kind != OS_NONE && kind != OS_FILE)
     return fail(NAME, "--output: %s is a folder or device; name a file", path);
   char *folder = malloc(n + 2);
   if (folder == NULL)
     return fail(NAME, "out of memory");
   memcpy(folder, n ? path : ".", n ? n : 1);
   folder[n ? n : 1] = '\0';
-  int writable = access(folder, W_OK | X_OK) == 0;
+  int writable = os_writable(folder);
   if (!writable)
     fail(NAME,
          "--output: cannot write %s: %s is no folder that can be "

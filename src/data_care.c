@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DRAW_AFTER 0.3 /* seconds */
 
@@ -49,7 +48,7 @@ int care_examine(struct care *c, imgrec_context *ctx) {
   struct watch w = {seconds_now(), 0, 0};
   imgrec_examine_options options;
   imgrec_examine_options_init(&options, sizeof options);
-  options.progress = isatty(STDERR_FILENO) ? draw : NULL;
+  options.progress = os_is_terminal(stderr) ? draw : NULL;
   options.progress_user = &w;
   int before[CARE_SETS];
   for (int i = 0; i < c->count; i++)

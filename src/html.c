@@ -37,8 +37,8 @@ void html_text(FILE *f, const char *text) {
 }
 
 void html_base_name(FILE *f, const char *path) {
-  const char *slash = strrchr(path, '/');
-  html_text(f, slash && slash[1] ? slash + 1 : path);
+  const char *name = path + os_folder_length(path);
+  html_text(f, name[0] != '\0' ? name : path);
 }
 
 void section_begin(FILE *f, const char *id, const char *title,

@@ -3,17 +3,14 @@
  * once.  Compiled with -ffp-contract=fast, so that a product and a sum become
  * one instruction. */
 #include "machine.h"
+#include "os.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #define MAX_THREADS 256
 
@@ -191,21 +188,17 @@ static void read_all(struct member *m) {
 /* Eight times the last cache, but 128 to 512 MiB, and no more than a quarter of
  * all memory. */
 static size_t bytes_to_read(void) {
-  const size_t mega = (size_t)1 << 20;
-  size_t size = 256 * mega;
-#if defined(_SC_LEVEL3_CACHE_SIZE)
-  long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  const uint64_t mega = (uint64_t)1 << 20;
+  uint64_t size = 256 * mega, cache = os_last_cache(), memory = os_memory();
   if (cache > 0)
-    size = 8 * (size_t)cache;
-#endif
+    size = 8 * cache;
   if (size < 128 * mega)
     size = 128 * mega;
   if (size > 512 * mega)
     size = 512 * mega;
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  if (pages > 0 && page > 0 && size / (size_t)page > (size_t)pages / 4)
-    size = (size_t)pages / 4 * (size_t)page;
-  return size;
+  if (memory > 0 && size > memory / 4)
+    size = memory / 4;
+  return (size_t)size;
 }
 
 static double measure_reading(struct member *members, int *count) {
@@ -213,28 +206,25 @@ static double measure_reading(struct member *members, int *count) {
   size_t part = bytes_to_read() / (size_t)*count / huge * huge;
   part = part > 0 ? part : huge;
   size_t size = part * (size_t)*count;
-  unsigned char *bytes = aligned_alloc(huge, size);
+  unsigned char *bytes = os_map(size);
   if (bytes == NULL)
     return 0;
-#if defined(MADV_HUGEPAGE)
-  madvise(bytes, size, MADV_HUGEPAGE); /* or not: slower by little */
-#endif
   for (int i = 0; i < *count; i++) {
     members[i].bytes = bytes + (size_t)i * part;
     members[i].size = part;
   }
   run_together(members, count, fill);
   double seconds = best_of_many(members, count, read_all);
-  free(bytes);
+  os_unmap(bytes, size);
   return 1e-9 * (double)part * *count / seconds;
 }
 
 /* More threads than processors would wait for one another. */
 static int threads_to_start(int wanted) {
-  long most = sysconf(_SC_NPROCESSORS_ONLN);
-  if (most < 1 || most > MAX_THREADS)
+  int most = os_processors();
+  if (most > MAX_THREADS)
     most = MAX_THREADS;
-  return wanted < 1 ? 1 : wanted > most ? (int)most : wanted;
+  return wanted < 1 ? 1 : wanted > most ? most : wanted;
 }
 
 void measure_machine(struct machine *out, int threads) {
@@ -247,26 +237,4 @@ void measure_machine(struct machine *out, int threads) {
   out->gigabytes = measure_reading(members, &count);
   out->threads = count;
   free(members);
-}
-
-/* Linux counts in getrusage what the program had that started this one. */
-static uint64_t high_water_mark(void) {
-  char line[256];
-  unsigned long long kibibytes = 0;
-  FILE *f = fopen("/proc/self/status", "r");
-  if (f == NULL)
-    return 0;
-  while (fgets(line, sizeof line, f) != NULL)
-    if (sscanf(line, "VmHWM: %llu kB", &kibibytes) == 1)
-      break;
-  fclose(f);
-  return (uint64_t)kibibytes * 1024;
-}
-
-uint64_t max_resident_bytes(void) {
-  struct rusage usage;
-  uint64_t bytes = high_water_mark();
-  if (bytes == 0 && getrusage(RUSAGE_SELF, &usage) == 0)
-    bytes = (uint64_t)usage.ru_maxrss * 1024;
-  return bytes;
 }

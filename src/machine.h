@@ -14,8 +14,6 @@ struct machine {
 
 /* Takes about half a second, and memory many times the caches. */
 void measure_machine(struct machine *out, int threads);
-/* The most memory that this process ever had in use, in bytes. */
-uint64_t max_resident_bytes(void);
 /* Seconds of a clock that never goes back. */
 double seconds_now(void);
 

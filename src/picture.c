@@ -26,7 +26,7 @@ int write_png(const char *path, const imgrec_tensor *image,
   int h = (int)imgrec_tensor_dim(image, 0);
   int w = (int)imgrec_tensor_dim(image, 1);
   int channels = (int)imgrec_tensor_dim(image, 2);
-  struct sink sink = {fopen(path, "wb"), 0};
+  struct sink sink = {os_open(path, "wb"), 0};
   if (sink.file == NULL)
     return fail(command, "%s: %s", path, strerror(errno));
   errno = 0;
@@ -36,7 +36,7 @@ int write_png(const char *path, const imgrec_tensor *image,
   if (fclose(sink.file) != 0 || sink.failed) {
     fail(command, "%s: %s", path,
          errno ? strerror(errno) : "cannot be written");
-    remove(path);
+    os_remove(path);
     return EXIT_FAILED;
   }
   return EXIT_OK;

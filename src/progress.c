@@ -1,41 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* How training is followed: a line on the terminal that moves, one line an
- * epoch on stdout, the clock of both, and the signals that end it. */
+ * epoch on stdout, and the clock of both. */
 #include "run_folder.h"
 
 #include <math.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #define DRAW_EVERY 0.1 /* seconds */
 #define BAR_WIDTH  12
-
-/* ---- Signals ------------------------------------------------------------ */
-
-/* The one thing that a signal handler can reach. */
-static volatile sig_atomic_t caught_signal;
-
-static void catch_signal(int number) { caught_signal = number; }
-
-int stop_signal(void) { return caught_signal; }
-
-void catch_stop_signals(void) {
-  struct sigaction action;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = catch_signal;
-  /* the second one kills; system calls go on */
-  action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-}
-
-void release_stop_signals(void) {
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
-}
 
 /* ---- Clock -------------------------------------------------------------- */
 
@@ -66,14 +38,6 @@ static void format_duration(char *out, size_t size, double seconds) {
     snprintf(out, size, "%ld s", s);
 }
 
-/* Columns of the terminal: a line that wraps could not be drawn over. */
-static int terminal_width(void) {
-  struct winsize size;
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-    return 80;
-  return size.ws_col;
-}
-
 /* The time that the epochs so far took, carried on to the end. */
 static double seconds_left(const struct run_clock *c,
                            const imgrec_progress *now, double part) {
@@ -85,7 +49,7 @@ static double seconds_left(const struct run_clock *c,
 static void draw(struct train_progress *p, const imgrec_progress *now) {
   const struct run_clock *c = &p->clock;
   double part = (double)now->images / (double)now->images_total;
-  int filled = (int)(part * BAR_WIDTH), width = terminal_width();
+  int filled = (int)(part * BAR_WIDTH), width = os_columns();
   char bar[BAR_WIDTH + 1], left[40], line[200];
   for (int i = 0; i < BAR_WIDTH; i++)
     bar[i] = i < filled ? '#' : '.';
@@ -146,7 +110,7 @@ static void log_epoch(const struct train_progress *p,
                       const imgrec_progress *now, double seconds) {
   run_mend(p->run);
   print_epoch_json(p, p->run->log, now, seconds);
-  fsync(fileno(p->run->log));
+  os_sync(p->run->log);
   p->run->last_checkpoint = seconds_now();
 }
 
@@ -189,7 +153,7 @@ void progress_begin(struct train_progress *p, int json, struct run *run) {
   memset(p, 0, sizeof *p);
   p->run = run;
   p->json = json;
-  p->terminal = isatty(STDERR_FILENO);
+  p->terminal = os_is_terminal(stderr);
   p->train_loss = p->val_loss = p->val_accuracy = NAN;
   p->clock.started = seconds_now();
   p->clock.epoch_started = p->clock.last_step = p->clock.started;

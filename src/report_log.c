@@ -65,7 +65,7 @@ static int add_line(struct train_log *log, const char *line) {
 
 int read_log(struct train_log *out, const char *path, const char *command) {
   static char line[LINE_MAX_BYTES];
-  FILE *f = fopen(path, "r");
+  FILE *f = os_open(path, "r");
   if (f == NULL)
     return fail(command, "%s: %s", path, strerror(errno));
   int good = 1;

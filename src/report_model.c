@@ -73,7 +73,7 @@ void report_filters(const struct report *r) {
 
 /* All of a file, for free(); NULL when it cannot be read. */
 static unsigned char *read_bytes(const char *path, size_t *size) {
-  FILE *f = fopen(path, "rb");
+  FILE *f = os_open(path, "rb");
   unsigned char *bytes = NULL;
   long end = -1;
   if (f == NULL)
@@ -272,7 +272,9 @@ static void html_lines(FILE *f, char *text) {
 static void write_command(const struct report *r, const char *config) {
   const char *command = config != NULL ? command_of(config) : NULL;
   if (command != NULL) {
-    char *line = strndup(command, strcspn(command, "\n"));
+    char *line = strdup(command);
+    if (line != NULL)
+      line[strcspn(line, "\n")] = '\0';
     html_text(r->out, line != NULL ? line : "");
     free(line);
   } else {

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ARCHITECTURE "architecture:"
 /* What may be given again with --resume: nothing that changes a bit. */
@@ -25,19 +24,11 @@ static void put_value(FILE *f, const char *value) {
   fputc('\n', f);
 }
 
-/* The run may be taken up again from another folder.  What is not there yet is
- * put behind the folder that we are in. */
+/* The run may be taken up again from another folder. */
 static void put_path(FILE *f, const char *path) {
-  char *whole = realpath(path, NULL), *here = NULL;
-  if (whole == NULL && path[0] != '/' && (here = getcwd(NULL, 0)) != NULL) {
-    size_t size = strlen(here) + strlen(path) + 2;
-    whole = malloc(size);
-    if (whole != NULL)
-      snprintf(whole, size, "%s/%s", here, path);
-  }
+  char *whole = os_full_path(path);
   put_value(f, whole != NULL ? whole : path);
   free(whole);
-  free(here);
 }
 
 static void put_option(void *user, const char *name, const char *value,
@@ -99,19 +90,19 @@ static void put_all(FILE *f, const struct settings *s,
   fprintf(f, "\n" ARCHITECTURE "\n%s", facts->architecture);
 }
 
+struct config_parts {
+  const struct settings *settings;
+  const struct run_facts *facts;
+};
+
+static void put_parts(FILE *f, void *user) {
+  const struct config_parts *parts = user;
+  put_all(f, parts->settings, parts->facts);
+}
+
 char *config_text(const struct settings *s, const struct run_facts *facts) {
-  char *text = NULL;
-  size_t size = 0;
-  FILE *f = open_memstream(&text, &size);
-  if (f == NULL)
-    return NULL;
-  put_all(f, s, facts);
-  int failed = ferror(f);
-  if (fclose(f) != 0 || failed) {
-    free(text);
-    return NULL;
-  }
-  return text;
+  struct config_parts parts = {s, facts};
+  return os_print(put_parts, &parts);
 }
 
 /* ---- Reading ------------------------------------------------------------ */
@@ -164,7 +155,7 @@ static int take_lines(struct config *c, struct settings *s, const char *path,
 static int read_file(struct config *c, const char *folder, char *path,
                      size_t size, const char *command) {
   snprintf(path, size, "%s/config.txt", folder);
-  if (access(path, F_OK) != 0)
+  if (os_kind(path) == OS_NONE)
     return fail(command, "%s has no run: there is no %s", folder, path);
   return read_text_file(&c->text, path, command);
 }

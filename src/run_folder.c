@@ -3,13 +3,9 @@
  * made, found again, and kept in order. */
 #include "run_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- Paths -------------------------------------------------------------- */
 
@@ -32,7 +28,7 @@ static int name_files(struct run *run, const char *folder) {
 
 static int there_is(const char *folder, const char *name) {
   char *path = join(folder, name);
-  int found = path != NULL && access(path, F_OK) == 0;
+  int found = path != NULL && os_kind(path) != OS_NONE;
   free(path);
   return found;
 }
@@ -40,10 +36,10 @@ static int there_is(const char *folder, const char *name) {
 /* ---- A new one ---------------------------------------------------------- */
 
 int run_check(const char *folder, const char *command) {
-  struct stat st;
-  if (stat(folder, &st) != 0)
+  int kind = os_kind(folder);
+  if (kind == OS_NONE)
     return EXIT_OK; /* run_begin makes it, or says why not */
-  if (!S_ISDIR(st.st_mode))
+  if (kind != OS_FOLDER)
     return fail(command, "--run: %s is no folder", folder);
   if (there_is(folder, "config.txt"))
     return fail(command,
@@ -54,24 +50,22 @@ int run_check(const char *folder, const char *command) {
 }
 
 static int write_text(const char *path, const char *text) {
-  FILE *f = fopen(path, "w");
+  FILE *f = os_open(path, "w");
   if (f == NULL)
     return 0;
-  int good = fputs(text, f) >= 0 && fflush(f) == 0 && fsync(fileno(f)) == 0;
+  int good = fputs(text, f) >= 0 && os_sync(f) == 0;
   return fclose(f) == 0 && good;
 }
 
 /* Held by one process at a time, for as long as it lives. */
 static int lock_log(struct run *run, const char *command) {
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  if (fcntl(fileno(run->log), F_SETLK, &lock) == 0 ||
-      (errno != EAGAIN && errno != EACCES))
-    return EXIT_OK; /* some file systems have no locks */
+  if (os_lock(run->log))
+    return EXIT_OK;
   return fail(command, "%s: another process is training there", run->folder);
 }
 
 static int open_log(struct run *run, const char *command) {
-  run->log = fopen(run->log_path, "a+");
+  run->log = os_open(run->log_path, "a+");
   if (run->log == NULL)
     return fail(command, "cannot write %s: %s", run->log_path, strerror(errno));
   run->last_checkpoint = seconds_now();
@@ -81,7 +75,7 @@ static int open_log(struct run *run, const char *command) {
 int run_begin(struct run *run, const char *folder, const char *command) {
   if (!name_files(run, folder))
     return fail(command, "out of memory");
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+  if (os_make_folder(folder) != 0)
     return fail(command, "--run: cannot make %s: %s", folder, strerror(errno));
   int code = open_log(run, command);
   if (code == EXIT_OK && !write_text(run->config_path, run->config))
@@ -92,19 +86,18 @@ int run_begin(struct run *run, const char *folder, const char *command) {
 
 /* ---- One that is there -------------------------------------------------- */
 
+static void remove_leftover(void *user, const char *name) {
+  const struct run *run = user;
+  int is_one = strstr(name, ".safetensors.tmp-") != NULL;
+  char *path = is_one ? join(run->folder, name) : NULL;
+  if (path != NULL)
+    os_remove(path);
+  free(path);
+}
+
 /* What a process that was killed while it wrote has left behind. */
-static void remove_leftovers(const char *folder) {
-  DIR *d = opendir(folder);
-  const struct dirent *entry;
-  while (d != NULL && (entry = readdir(d)) != NULL) {
-    const char *name = entry->d_name;
-    char *path = strstr(name, ".safetensors.tmp-") ? join(folder, name) : NULL;
-    if (path != NULL)
-      unlink(path);
-    free(path);
-  }
-  if (d != NULL)
-    closedir(d);
+static void remove_leftovers(struct run *run) {
+  os_list(run->folder, remove_leftover, run);
 }
 
 /* Whether a line of the log stays: a whole one, of an epoch that need not be
@@ -122,7 +115,7 @@ static int line_stays(const char *line, int epochs_done) {
 static int copy_lines(FILE *from, FILE *to, int epochs_done) {
   char *line = NULL;
   size_t size = 0;
-  while (getline(&line, &size, from) > 0)
+  while (read_line(&line, &size, from))
     if (line_stays(line, epochs_done))
       fputs(line, to);
   free(line);
@@ -131,9 +124,9 @@ static int copy_lines(FILE *from, FILE *to, int epochs_done) {
 
 /* Lines of epochs behind the checkpoint will be written again. */
 static int trim_log(const struct run *run, int epochs_done) {
-  FILE *from = fopen(run->log_path, "r");
+  FILE *from = os_open(run->log_path, "r");
   char *name = join(run->folder, "log.jsonl.tmp");
-  FILE *to = name != NULL ? fopen(name, "w") : NULL;
+  FILE *to = name != NULL ? os_open(name, "w") : NULL;
   int good = from == NULL; /* then there is nothing to trim */
   if (from != NULL && to != NULL)
     good = copy_lines(from, to, epochs_done);
@@ -142,9 +135,9 @@ static int trim_log(const struct run *run, int epochs_done) {
   if (from != NULL)
     fclose(from);
   if (good && from != NULL && to != NULL)
-    good = rename(name, run->log_path) == 0;
+    good = os_replace(name, run->log_path) == 0;
   else if (to != NULL)
-    unlink(name);
+    os_remove(name);
   free(name);
   return good;
 }
@@ -152,7 +145,7 @@ static int trim_log(const struct run *run, int epochs_done) {
 static int find_checkpoint(struct run *run, imgrec_context *ctx,
                            const char *command) {
   imgrec_checkpoint_init(&run->at, sizeof run->at);
-  if (access(run->last_path, F_OK) != 0)
+  if (os_kind(run->last_path) == OS_NONE)
     return EXIT_OK; /* stopped before the first one: from the start */
   if (imgrec_checkpoint_read(ctx, run->last_path, &run->at) < 0)
     return fail(command,
@@ -173,19 +166,20 @@ int run_reopen(struct run *run, const char *folder, imgrec_context *ctx,
   if (code != EXIT_OK)
     return code;
   int done = run->at.epoch - !run->at.epoch_done;
-  remove_leftovers(folder);
+  remove_leftovers(run);
+  fclose(run->log); /* the one that is trimmed is another file */
+  run->log = NULL;
   if (!trim_log(run, run->resumed ? done : -1))
     return fail(command, "cannot write %s: %s", run->log_path, strerror(errno));
-  fclose(run->log); /* the one that was trimmed is another file */
   return open_log(run, command);
 }
 
 int run_is_done(const char *folder) {
   char *path = join(folder, "log.jsonl"), *line = NULL;
-  FILE *f = path != NULL ? fopen(path, "r") : NULL;
+  FILE *f = path != NULL ? os_open(path, "r") : NULL;
   size_t size = 0;
   int done = 0;
-  while (f != NULL && getline(&line, &size, f) > 0)
+  while (f != NULL && read_line(&line, &size, f))
     done |= strstr(line, "{\"event\":\"done\"") == line;
   if (f != NULL)
     fclose(f);
@@ -198,7 +192,7 @@ int run_is_done(const char *folder) {
 
 /* The old log can still be read: it is open. */
 static void copy_log(struct run *run) {
-  FILE *anew = fopen(run->log_path, "a+");
+  FILE *anew = os_open(run->log_path, "a+");
   if (anew == NULL)
     return;
   rewind(run->log);
@@ -208,12 +202,12 @@ static void copy_log(struct run *run) {
 }
 
 void run_mend(struct run *run) {
-  if (access(run->config_path, F_OK) == 0)
+  if (os_kind(run->config_path) != OS_NONE)
     return;
-  if (mkdir(run->folder, 0777) != 0 && errno != EEXIST)
+  if (os_make_folder(run->folder) != 0)
     return;
   if (write_text(run->config_path, run->config) && run->log != NULL &&
-      access(run->log_path, F_OK) != 0)
+      os_kind(run->log_path) == OS_NONE)
     copy_log(run);
 }
 
@@ -226,7 +220,7 @@ struct json_out run_event(struct run *run, const char *name) {
 
 void run_event_end(struct run *run, struct json_out *j) {
   json_finish(j);
-  fsync(fileno(run->log));
+  os_sync(run->log);
 }
 
 void run_free(struct run *run) {

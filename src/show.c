@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_WIDTH  40 /* pixels = columns */
 #define MAX_HEIGHT 40 /* pixels, two a line */
@@ -20,7 +19,7 @@ static int choose_how(int how) {
   if (how != SHOW_AUTO)
     return how;
   const char *term = getenv("TERM"), *colours = getenv("COLORTERM");
-  if (!isatty(STDOUT_FILENO) || term == NULL || strcmp(term, "dumb") == 0)
+  if (!os_is_terminal(stdout) || term == NULL || strcmp(term, "dumb") == 0)
     return SHOW_ASCII;
   if (colours != NULL &&
       (strcmp(colours, "truecolor") == 0 || strcmp(colours, "24bit") == 0))

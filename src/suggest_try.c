@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define NAME "suggest"
 
@@ -240,7 +239,7 @@ static int train_model(struct suggest *s, struct candidate *c,
                        imgrec_model *model, imgrec_trainer *trainer,
                        double seconds) {
   double now = seconds_now();
-  struct short_run r = {c, now, now + seconds, 0, isatty(STDERR_FILENO)};
+  struct short_run r = {c, now, now + seconds, 0, os_is_terminal(stderr)};
   imgrec_fit_options options;
   imgrec_evaluation e;
   imgrec_evaluation_init(&e, sizeof e);

@@ -31,12 +31,28 @@ static char *read_all(FILE *f, const char *path, const char *command) {
 }
 
 int read_text_file(char **out, const char *path, const char *command) {
-  FILE *f = fopen(path, "rb");
+  FILE *f = os_open(path, "rb");
   if (f == NULL)
     return fail(command, "%s: %s", path, strerror(errno));
   *out = read_all(f, path, command);
   fclose(f);
   return *out != NULL ? EXIT_OK : EXIT_FAILED;
+}
+
+int read_line(char **line, size_t *size, FILE *f) {
+  size_t n = 0;
+  for (int c; (n == 0 || (*line)[n - 1] != '\n') && (c = getc(f)) != EOF;) {
+    if (n + 2 > *size) {
+      char *grown = realloc(*line, 2 * *size + 100);
+      if (grown == NULL)
+        return 0;
+      *line = grown;
+      *size = 2 * *size + 100;
+    }
+    (*line)[n++] = (char)c;
+    (*line)[n] = '\0';
+  }
+  return n > 0;
 }
 
 /* Cuts the next line that is not empty off *text, without its line end. */

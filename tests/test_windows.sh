@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What `make windows` built in BUILD, run by Wine: the tests of the library, the
-# DLL and its import library, and the command.
-#   test_windows.sh BUILD [TEST...]     only these of the library's tests
+# DLL and its import library, and the command, which is compared with IMGREC.
+#   test_windows.sh BUILD IMGREC [TEST...]     only these tests of the library
 set -u
 build=$1
-shift
+imgrec=$2
+shift 2
 wine=${WINE:-wine}
 command -v "$wine" >/dev/null || {
   echo "windows: skipped, for want of $wine"
@@ -52,4 +53,46 @@ else
   fail program
   cat "$build/tests/program.log"
 fi
+
+# ---- The command -------------------------------------------------------------
+
+work=$build/command
+data=examples/data/digits
+run() {
+  "$wine" "$build/imgrec.exe" "$@" >>"$work/log" 2>&1
+}
+train() { # IMGREC... -o or --run
+  "$@" --preset tiny --epochs 12 --seed 5 >>"$work/log" 2>&1
+}
+rm -rf "$work"
+mkdir -p "$work"
+train "$wine" "$build/imgrec.exe" train $data -o "$work/zähler 数.imgrec" ||
+  fail "imgrec.exe train"
+train "$imgrec" train $data -o "$work/here.imgrec"
+cmp "$work/here.imgrec" "$work/zähler 数.imgrec" ||
+  fail "imgrec.exe trains another model"
+run sample $data -n 3 --part test -o "$work/bilder ü" || fail "imgrec.exe sample"
+run predict "$work/zähler 数.imgrec" "$work/bilder ü/*.png" ||
+  fail "imgrec.exe predict"
+[ "$(grep -c '^build.*png: [0-9]' "$work/log")" = 3 ] ||
+  fail "imgrec.exe predict *.png says nothing of three images"
+run eval "$work/zähler 数.imgrec" nowhere && fail "imgrec.exe eval nowhere"
+grep -q "cannot open 'nowhere': no such file or folder" "$work/log" ||
+  fail "imgrec.exe says not what is not there"
+# Killed, and taken up again.
+train "$imgrec" train $data --run "$work/whole"
+"$wine" "$build/imgrec.exe" train $data --run "$work/läuft" --preset tiny \
+  --epochs 12 --seed 5 >>"$work/log" 2>&1 &
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  grep -q '"epoch":3' "$work/läuft/log.jsonl" 2>/dev/null && break
+  sleep 0.3
+done
+run train --resume "$work/läuft" && fail "two processes train in one folder"
+kill -9 $!
+wait $! 2>/dev/null
+run train --resume "$work/läuft" || fail "imgrec.exe train --resume"
+cmp "$work/whole/best.safetensors" "$work/läuft/best.safetensors" ||
+  fail "a resumed run ends with another model"
+[ $status = 0 ] && echo "windows: imgrec.exe: the same models as here"
+[ $status = 0 ] || tail -n 20 "$work/log"
 exit $status
