@@ -13,7 +13,8 @@ LIB_FLAGS := $(filter-out -fPIC,$(LIB_FLAGS)) $(WINDOWS_FLAGS)
 LIBS := $(filter -lz,$(LIBS)) -lm -pthread
 DLL := $(BUILD)/libimgrec-$(MAJOR).dll
 WINDOWS_ONLY ?= $(TEST_SRC:tests/%.c=%)
-WINDOWS_TESTS := $(WINDOWS_ONLY:%=$(BUILD)/tests/%.exe)
+WINDOWS_TESTS := $(patsubst %,$(BUILD)/tests/%.exe, \
+	$(sort $(WINDOWS_ONLY) test_digest))
 
 # The headers that the library takes in, without all others of this machine.
 $(LIB_OBJ) $(CMD_OBJ) $(WINDOWS_TESTS): | $(BUILD)/include
@@ -57,11 +58,11 @@ IN_WINDOWS = $(MAKE) WINDOWS=1 BUILD=$(BUILD)/windows CC=$(MINGW)gcc \
 
 .PHONY: windows
 windows: ## DLL, import library, static library, imgrec.exe; by mingw-w64
-	$(IN_WINDOWS) windows-files
+	+$(IN_WINDOWS) windows-files
 
 # WINDOWS_ONLY names the library's tests to run, where not all of them.
 .PHONY: check-windows
 check-windows: $(BUILD)/imgrec ## ... and tests of them, by Wine
-	$(IN_WINDOWS) windows-files windows-tests
+	+$(IN_WINDOWS) windows-files windows-tests
 	CC=$(MINGW)gcc WINE='$(WINE)' sh tests/test_windows.sh \
-		$(BUILD)/windows $(BUILD)/imgrec $(WINDOWS_ONLY)
+		$(BUILD)/windows $(BUILD)/imgrec $(strip $(WINDOWS_ONLY))

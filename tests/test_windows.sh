@@ -33,6 +33,8 @@ for name; do
   fi
 done
 echo "windows: $passed of $# test programs passed"
+"$wine" "$build/tests/test_digest.exe" quick 2>"$build/tests/quick.log" |
+  tr -d '\r' >"$build/digests.txt"
 
 # ---- The DLL -----------------------------------------------------------------
 
