@@ -162,14 +162,14 @@ struct blob {
 /* Reads a regular file of at most `limit` bytes. */
 int imgrec__file_read(struct blob *out, struct allocator *a, struct error *e,
                       const char *path, uint64_t limit);
-/* The same; a gzip file (by its first two bytes) is unpacked, `limit` bounding
- * the size both packed and unpacked.  IMGREC_ERR_UNSUPPORTED in a build without
- * zlib. */
-int imgrec__file_read_gz(struct blob *out, struct allocator *a, struct error *e,
-                         const char *path, uint64_t limit);
-/* What _read_gz does, for bytes that start as a gzip file does (gzip.c). */
+/* The bytes of a gzip file (gzip.c), at most `limit` unpacked.
+ * IMGREC_ERR_UNSUPPORTED in a build without zlib. */
 int imgrec__gunzip(struct blob *out, struct allocator *a, struct error *e,
                    const char *path, uint64_t limit, const struct blob *packed);
+/* A file that was read becomes what is packed in it, where its first two bytes
+ * say that it is gzip; on failure it is freed. */
+int imgrec__unpack(struct blob *file, struct allocator *a, struct error *e,
+                   const char *path, uint64_t limit);
 /* At most `n` leading bytes of a file; *out_size says how many there were. */
 int imgrec__file_head(const char *path, struct error *e, void *buffer, size_t n,
                       size_t *out_size);

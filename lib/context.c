@@ -67,6 +67,8 @@ static int new_context(struct imgrec_context **out,
   ctx->log_user = o->log_user;
   ctx->decode = o->decode;
   ctx->decode_user = o->decode_user;
+  ctx->read = o->read;
+  ctx->read_user = o->read_user;
   ctx->clock = o->clock;
   ctx->clock_user = o->clock_user;
   *out = ctx;

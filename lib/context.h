@@ -25,6 +25,8 @@ struct imgrec_context {
   void *log_user;
   imgrec_decode_fn decode;
   void *decode_user;
+  imgrec_read_fn read; /* NULL: files are the system's */
+  void *read_user;
   imgrec_clock_fn clock;
   void *clock_user;
   /* Scratch of each worker, IMGREC__WORKSPACE bytes from worker to worker. */
@@ -33,6 +35,24 @@ struct imgrec_context {
 
 /* Holds one worker's packed panels of a matrix product (gemm.c). */
 #define IMGREC__WORKSPACE ((size_t)1024 * 1024)
+
+/* ---- read.c: files by the host's read callback, or the system's ---------- */
+
+/* As imgrec__path_info, what a host has being files. */
+int imgrec__read_info(const struct imgrec_context *ctx, const char *path,
+                      struct file_info *out);
+/* A whole file of at most `limit` bytes; _gz unpacks what is packed, in at most
+ * as many.  A host's files are read on the calling thread only. */
+int imgrec__read_file(struct blob *out, struct imgrec_context *ctx,
+                      struct error *e, const char *path, uint64_t limit);
+int imgrec__read_file_gz(struct blob *out, struct imgrec_context *ctx,
+                         const char *path, uint64_t limit);
+/* As imgrec__file_head. */
+int imgrec__read_head(const struct imgrec_context *ctx, struct error *e,
+                      const char *path, void *buffer, size_t n,
+                      size_t *out_size);
+
+/* ---- context.c ----------------------------------------------------------- */
 
 void imgrec__context_retain(struct imgrec_context *ctx);
 void imgrec__context_release(struct imgrec_context *ctx);

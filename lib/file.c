@@ -117,21 +117,6 @@ void imgrec__blob_free(struct blob *b, struct allocator *a) {
   *b = (struct blob){NULL, 0};
 }
 
-int imgrec__file_read_gz(struct blob *out, struct allocator *a, struct error *e,
-                         const char *path, uint64_t limit) {
-  struct blob packed = {NULL, 0};
-  int status = imgrec__file_read(&packed, a, e, path, limit);
-  if (status < 0)
-    return status;
-  if (packed.size < 2 || packed.bytes[0] != 0x1f || packed.bytes[1] != 0x8b) {
-    *out = packed;
-    return IMGREC_OK;
-  }
-  status = imgrec__gunzip(out, a, e, path, limit, &packed);
-  imgrec__blob_free(&packed, a);
-  return status;
-}
-
 /* ---- writing ------------------------------------------------------------ */
 
 struct file_writer {

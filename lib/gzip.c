@@ -134,3 +134,13 @@ int imgrec__gunzip(struct blob *out, struct allocator *a, struct error *e,
 }
 
 #endif
+
+int imgrec__unpack(struct blob *file, struct allocator *a, struct error *e,
+                   const char *path, uint64_t limit) {
+  struct blob packed = *file;
+  if (packed.size < 2 || packed.bytes[0] != 0x1f || packed.bytes[1] != 0x8b)
+    return IMGREC_OK;
+  int status = imgrec__gunzip(file, a, e, path, limit, &packed);
+  imgrec__blob_free(&packed, a);
+  return status;
+}

@@ -12,7 +12,7 @@ FLOORS = {
     "base.h": 0, "context.h": 1, "kernels": 2, "tensor.h": 3, "ops": 4,
     "model": 5, "image": 6, "data": 6, "format": 6, "train": 7, "recognise": 8,
 }
-FLOOR_1 = {"context.c"}
+FLOOR_1 = {"context.c", "read.c"}
 FLOOR_3 = {"tensor.c", "gemm.c", "qgemm.c", "im2col.c"}
 FILE_LINES, FUNCTION_LINES = 600, 80
 # The whole interface is one header, however much it comes to; in C++ too.

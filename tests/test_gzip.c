@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of lib/gzip.c by way of imgrec__file_read_gz. */
+/* Tests of lib/gzip.c by way of files that are packed or not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +46,13 @@ static void put_file(const void *bytes, size_t n) {
 }
 
 static int read_gz(struct fixture *f, struct blob *b, uint64_t limit) {
-  return imgrec__file_read_gz(b, &f->allocator, &f->error, PATH, limit);
+  struct blob file = {NULL, 0};
+  int status = imgrec__file_read(&file, &f->allocator, &f->error, PATH, limit);
+  if (status >= 0)
+    status = imgrec__unpack(&file, &f->allocator, &f->error, PATH, limit);
+  if (status >= 0)
+    *b = file;
+  return status;
 }
 
 static void test_gzip__plain_file(void **state) {

@@ -119,6 +119,12 @@ typedef int (*imgrec_decode_fn)(void *user, imgrec_tensor **out,
                                 imgrec_context *ctx, const void *bytes,
                                 size_t size, int channels);
 
+/* Copy the first `size` bytes of a file into `buffer` and return how many those
+ * were; with buffer NULL return how many the file has.  `size` is never more
+ * than that was.  Or return a negative status, such as IMGREC_ERR_NOT_FOUND. Is
+ * called on the calling thread. */
+typedef int64_t (*imgrec_read_fn)(void *user, const char *path, void *buffer,
+                                  size_t size);
 /* Nanoseconds since some moment, which never go back. */
 typedef uint64_t (*imgrec_clock_fn)(void *user);
 
@@ -140,6 +146,11 @@ typedef struct imgrec_context_options {
   void *parallel_user;
   imgrec_decode_fn decode; /* NULL: JPEG, PNG, BMP and PNM by the library */
   void *decode_user;
+  imgrec_read_fn read; /* NULL: files are the system's; else whatever is read
+                          by path is asked of it: models, weights, checkpoints,
+                          images, and data sets but for folders of images.
+                          Files are written by the system in any case */
+  void *read_user;
   imgrec_clock_fn clock; /* NULL: the system's monotonic clock; only
                             imgrec_train_step_ms looks at it */
   void *clock_user;

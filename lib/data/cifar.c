@@ -140,17 +140,17 @@ static const struct {
 #define FILE_COUNT (sizeof file_names / sizeof file_names[0])
 
 /* Adds the paths of a part's files that are there, and their bytes. */
-static uint64_t find_files(struct strings *out, struct allocator *a,
+static uint64_t find_files(struct strings *out, struct imgrec_context *ctx,
                            const char *folder, int part) {
   uint64_t bytes = 0;
   struct text path;
   struct file_info info;
-  imgrec__text_init(&path, a);
+  imgrec__text_init(&path, &ctx->allocator);
   for (size_t i = 0; i < FILE_COUNT; i++) {
     if (file_names[i].part != part)
       continue;
     imgrec__join(&path, folder, file_names[i].name);
-    if (path.failed || imgrec__path_info(path.data, &info) != 0 ||
+    if (path.failed || imgrec__read_info(ctx, path.data, &info) != 0 ||
         info.kind != FILE_REGULAR)
       continue;
     imgrec__strings_add(out, path.data, path.length);
@@ -166,7 +166,7 @@ int imgrec__cifar_parts(struct imgrec_context *ctx, const char *folder) {
   for (int part = IMGREC_PART_TRAIN; part <= IMGREC_PART_TEST; part++) {
     struct strings files;
     imgrec__strings_init(&files, &ctx->allocator);
-    find_files(&files, &ctx->allocator, folder, part);
+    find_files(&files, ctx, folder, part);
     if (files.count > 0)
       parts |= PART_BIT(part);
     failed |= imgrec__strings_failed(&files);
@@ -194,8 +194,8 @@ static int name_classes(struct store *s, const char *folder) {
 static int read_file(struct store *s, const char *path) {
   struct imgrec_context *ctx = s->context;
   struct blob b;
-  int status = imgrec__file_read(&b, &ctx->allocator, &ctx->error, path,
-                                 IMGREC__PACKED_MAX);
+  int status =
+      imgrec__read_file(&b, ctx, &ctx->error, path, IMGREC__PACKED_MAX);
   if (status < 0)
     return status;
   status = imgrec__cifar_append(s, path, &b);
@@ -228,10 +228,10 @@ static int read_part(struct store *s, const char *path, int part) {
   struct file_info info;
   imgrec__strings_init(&files, &ctx->allocator);
   if (part != IMGREC_PART_ANY) {
-    bytes = find_files(&files, &ctx->allocator, path, part);
+    bytes = find_files(&files, ctx, path, part);
   } else {
     imgrec__strings_add(&files, path, strlen(path));
-    bytes = imgrec__path_info(path, &info) == 0 ? info.size : 0;
+    bytes = imgrec__read_info(ctx, path, &info) == 0 ? info.size : 0;
   }
   int status = read_all(s, &files, bytes);
   imgrec__strings_free(&files);

@@ -350,8 +350,7 @@ int imgrec__csv_parse(struct store *s, const char *path, struct blob *b,
 int imgrec__read_csv(struct store *s, const char *path, int part) {
   struct imgrec_context *ctx = s->context;
   struct blob b;
-  int status = imgrec__file_read(&b, &ctx->allocator, &ctx->error, path,
-                                 IMGREC__TABLE_MAX);
+  int status = imgrec__read_file(&b, ctx, &ctx->error, path, IMGREC__TABLE_MAX);
   if (status < 0)
     return status;
   status = imgrec__csv_parse(s, path, &b, part);

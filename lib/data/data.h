@@ -51,7 +51,7 @@ int imgrec__ends_in(const char *name, const char *suffix);
  * error says whether it could. */
 void imgrec__join(struct text *out, const char *folder, const char *name);
 /* Fails with the reason why `path` cannot be opened. */
-int imgrec__fail_open(struct error *e, const char *path);
+int imgrec__fail_open(struct imgrec_context *ctx, const char *path);
 
 /* IMGREC_PART_* of train, training, val, valid, validation, test, testing;
  * IMGREC_PART_ANY for another word. */

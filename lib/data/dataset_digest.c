@@ -16,9 +16,9 @@ static void add_string(struct sha256 *s, const char *text) {
 }
 
 /* -1 for a file that is gone. */
-static int64_t file_size(const char *path) {
+static int64_t file_size(const struct imgrec_context *ctx, const char *path) {
   struct file_info info;
-  return imgrec__path_info(path, &info) == 0 ? (int64_t)info.size : -1;
+  return imgrec__read_info(ctx, path, &info) == 0 ? (int64_t)info.size : -1;
 }
 
 static void add_item(struct sha256 *s, const struct store *store,
@@ -31,7 +31,7 @@ static void add_item(struct sha256 *s, const struct store *store,
   }
   const char *path = imgrec__strings_get(&store->names, (size_t)item);
   add_string(s, path + imgrec__folder_length(path));
-  add_number(s, file_size(path));
+  add_number(s, file_size(store->context, path));
 }
 
 int imgrec_dataset_digest(const imgrec_dataset *d, char *digits, size_t size) {

@@ -4,6 +4,14 @@
 
 #include <string.h>
 
+static int fail_no_folders(struct error *e, const char *path) {
+  return imgrec__fail(e, IMGREC_ERR_NOT_FOUND,
+                      "the read callback has no '%s', and cannot list folders; "
+                      "a data set that it reads is a .csv file, or files of "
+                      "IDX or CIFAR",
+                      path);
+}
+
 static int read_directory(struct store *s, const char *path, int part) {
   int parts = imgrec__idx_parts(s->context, path);
   if (parts > 0)
@@ -12,7 +20,10 @@ static int read_directory(struct store *s, const char *path, int part) {
     parts = imgrec__cifar_parts(s->context, path);
   if (parts > 0)
     return imgrec__read_cifar(s, path, part);
-  return parts < 0 ? parts : imgrec__read_folder(s, path, part);
+  if (parts < 0)
+    return parts;
+  return s->context->read != NULL ? fail_no_folders(&s->context->error, path)
+                                  : imgrec__read_folder(s, path, part);
 }
 
 static int fail_unknown(struct error *e, const char *path,
@@ -33,7 +44,7 @@ static int read_single(struct store *s, const char *path, int part) {
   struct error *e = &s->context->error;
   unsigned char head[4096];
   size_t n;
-  int status = imgrec__file_head(path, e, head, sizeof head, &n);
+  int status = imgrec__read_head(s->context, e, path, head, sizeof head, &n);
   if (status < 0)
     return status;
   if (imgrec__ends_in(path, ".csv"))
@@ -50,7 +61,9 @@ static int read_single(struct store *s, const char *path, int part) {
 
 int imgrec__read_any(struct store *s, const char *path, int part) {
   struct file_info info;
-  int number = imgrec__path_info(path, &info);
+  int number = imgrec__read_info(s->context, path, &info);
+  if (number != 0 && s->context->read != NULL)
+    return read_directory(s, path, part);
   if (number != 0)
     return imgrec__fail_system(&s->context->error, number, "open", path);
   return info.kind == FILE_FOLDER ? read_directory(s, path, part)

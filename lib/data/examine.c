@@ -91,7 +91,8 @@ static void see_file(const struct examine *x, struct sight *seen,
   const char *path = imgrec__strings_get(&s->names, (size_t)item);
   struct blob file;
   struct error e;
-  int status = imgrec__file_read(&file, a, &e, path, IMGREC__IMAGE_FILE_MAX);
+  int status =
+      imgrec__read_file(&file, x->context, &e, path, IMGREC__IMAGE_FILE_MAX);
   if (status < 0) {
     see_fail(seen, a, status, e.text);
     return;
@@ -124,7 +125,7 @@ static void see(void *arg, int i, int worker) {
   }
 }
 
-/* A host's decoder runs on this thread only. */
+/* A host's decoder runs on this thread only, as its read callback does. */
 static void see_hooked(struct examine *x, int i) {
   struct imgrec_context *ctx = x->context;
   struct error before = ctx->error;
@@ -138,8 +139,8 @@ static void see_hooked(struct examine *x, int i) {
     return;
   }
   const char *path = imgrec__strings_get(&s->names, (size_t)item);
-  int status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
-                                 IMGREC__IMAGE_FILE_MAX);
+  int status =
+      imgrec__read_file(&file, ctx, &ctx->error, path, IMGREC__IMAGE_FILE_MAX);
   if (status == IMGREC_OK) {
     digest_file(x, seen, &file);
     status = imgrec_image_decode(&image, ctx, file.bytes, file.size, 0);
@@ -212,14 +213,15 @@ static int see_set(struct examine *x, int set) {
   x->dataset = x->datasets[set];
   int hooked = x->context->decode != NULL &&
                x->dataset->store->pixels == NULL && !x->options.exact_only;
+  int reads = x->context->read != NULL && x->dataset->store->pixels == NULL;
   int status = IMGREC_OK;
   for (int64_t n = 0; x->first = n, n < x->dataset->count && status >= 0;) {
     int64_t count =
         x->dataset->count - n < GROUP ? x->dataset->count - n : GROUP;
     x->group = x->seen + x->firsts[set] + n;
-    if (hooked)
+    if (hooked || reads)
       for (int i = 0; i < (int)count; i++)
-        see_hooked(x, i);
+        hooked ? see_hooked(x, i) : see(x, i, 0);
     else
       imgrec__parallel_for(x->context->pool, (size_t)count, see, x);
     status = settle(x, count);

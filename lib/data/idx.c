@@ -158,19 +158,20 @@ static const char *const endings[] = {"-idx3-ubyte", "-idx3-ubyte.gz",
 #define NAME_COUNT   (sizeof image_names / sizeof image_names[0])
 #define ENDING_COUNT (sizeof endings / sizeof endings[0])
 
-static int is_file(const struct text *path) {
+static int is_file(const struct imgrec_context *ctx, const struct text *path) {
   struct file_info info;
-  return !path->failed && imgrec__path_info(path->data, &info) == 0 &&
+  return !path->failed && imgrec__read_info(ctx, path->data, &info) == 0 &&
          info.kind == FILE_REGULAR;
 }
 
 /* Sets `path` to the images of a part; 0 when there are none. */
-static int find_images(struct text *path, const char *folder, int part) {
+static int find_images(struct text *path, const struct imgrec_context *ctx,
+                       const char *folder, int part) {
   for (size_t i = 0; i < NAME_COUNT; i++)
     for (size_t k = 0; k < ENDING_COUNT && image_names[i].part == part; k++) {
       imgrec__join(path, folder, image_names[i].name);
       imgrec__text_string(path, endings[k]);
-      if (is_file(path))
+      if (is_file(ctx, path))
         return 1;
     }
   return 0;
@@ -181,7 +182,7 @@ int imgrec__idx_parts(struct imgrec_context *ctx, const char *folder) {
   struct text path;
   imgrec__text_init(&path, &ctx->allocator);
   for (int part = IMGREC_PART_TRAIN; part <= IMGREC_PART_TEST; part++)
-    if (find_images(&path, folder, part))
+    if (find_images(&path, ctx, folder, part))
       parts |= PART_BIT(part);
   if (path.failed)
     parts = imgrec__fail_memory(&ctx->error, &ctx->allocator, "a path");
@@ -216,13 +217,13 @@ static int find_labels(struct text *out, struct imgrec_context *ctx,
                         "the labels of '%s' cannot be found: its name must "
                         "contain \"images\", and that of its labels \"labels\"",
                         images);
-  if (is_file(out))
+  if (is_file(ctx, out))
     return IMGREC_OK;
   if (!out->failed && imgrec__ends_in(out->data, ".gz"))
     out->data[out->length -= 3] = '\0';
   else
     imgrec__text_string(out, ".gz");
-  if (is_file(out))
+  if (is_file(ctx, out))
     return IMGREC_OK;
   if (out->failed)
     return imgrec__fail_memory(&ctx->error, &ctx->allocator, "a path");
@@ -237,8 +238,7 @@ static int read_labels(struct blob *out, struct imgrec_context *ctx,
   imgrec__text_init(&path, &ctx->allocator);
   int status = find_labels(&path, ctx, images);
   if (status == IMGREC_OK)
-    status = imgrec__file_read_gz(out, &ctx->allocator, &ctx->error, path.data,
-                                  IMGREC__TABLE_MAX);
+    status = imgrec__read_file_gz(out, ctx, path.data, IMGREC__TABLE_MAX);
   imgrec__text_free(&path);
   return status;
 }
@@ -267,8 +267,7 @@ static int read_files(struct store *s, const char *images, int classes) {
   struct blob pixels = {NULL, 0}, labels = {NULL, 0};
   int status = read_labels(&labels, ctx, images);
   if (status == IMGREC_OK)
-    status = imgrec__file_read_gz(&pixels, &ctx->allocator, &ctx->error, images,
-                                  IMGREC__PACKED_MAX);
+    status = imgrec__read_file_gz(&pixels, ctx, images, IMGREC__PACKED_MAX);
   if (status == IMGREC_OK)
     status = imgrec__idx_parse(s, images, &pixels, &labels, classes);
   imgrec__blob_free(&pixels, &ctx->allocator);
@@ -292,16 +291,16 @@ static int read_part(struct store *s, const char *folder, int part,
                      struct text *path) {
   int classes = 0;
   for (int other = IMGREC_PART_TRAIN; other <= IMGREC_PART_TEST; other++)
-    if (other != part && find_images(path, folder, other)) {
+    if (other != part && find_images(path, s->context, folder, other)) {
       int n = count_classes(s->context, path->data);
       if (n < 0)
         return n;
       classes = n > classes ? n : classes;
     }
-  if (!find_images(path, folder, part))
+  if (!find_images(path, s->context, folder, part))
     return path->failed ? imgrec__fail_memory(&s->context->error,
                                               &s->context->allocator, "a path")
-                        : imgrec__fail_open(&s->context->error, folder);
+                        : imgrec__fail_open(s->context, folder);
   int status = read_name_file(s, path->data);
   return status < 0 ? status : read_files(s, path->data, classes);
 }

@@ -175,7 +175,7 @@ int imgrec__loader_balance(struct loader *l) {
 }
 
 void imgrec__loader_ahead(struct loader *l, int on) {
-  l->ahead = on && l->dataset->store->pixels == NULL;
+  l->ahead = on && !l->context->read && l->dataset->store->pixels == NULL;
 }
 
 /* ---- A pass ------------------------------------------------------------- */
@@ -373,8 +373,8 @@ static void fill_slot(void *arg, int i, int worker) {
     slot_fail(slot, a, status, e.text);
 }
 
-/* A host's decoder runs on this thread only.  That files fail is no failure
- * of the call. */
+/* A host's decoder and its files are for this thread only.  That files fail is
+ * no failure of the call. */
 static void decode_hooked(struct loader *l, struct slot *slot) {
   struct imgrec_context *ctx = l->context;
   const struct strings *names = &l->dataset->store->names;
@@ -403,7 +403,8 @@ static void fill_hooked(struct loader *l, size_t n) {
 
 static void fill(struct loader *l, size_t n) {
   struct fill f = {l, 0};
-  if (l->context->decode != NULL && l->dataset->store->pixels == NULL)
+  const struct imgrec_context *ctx = l->context;
+  if ((ctx->decode || ctx->read) && l->dataset->store->pixels == NULL)
     fill_hooked(l, n);
   else
     imgrec__parallel_for(l->context->pool, n, fill_slot, &f);

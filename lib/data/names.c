@@ -99,10 +99,11 @@ void imgrec__join(struct text *out, const char *folder, const char *name) {
   imgrec__text_string(out, name);
 }
 
-int imgrec__fail_open(struct error *e, const char *path) {
+int imgrec__fail_open(struct imgrec_context *ctx, const char *path) {
   char byte;
   size_t n;
-  int status = imgrec__file_head(path, e, &byte, sizeof byte, &n);
+  struct error *e = &ctx->error;
+  int status = imgrec__read_head(ctx, e, path, &byte, sizeof byte, &n);
   return status < 0 ? status
                     : imgrec__fail(e, IMGREC_ERR_IO, "cannot read '%s'", path);
 }

@@ -91,11 +91,12 @@ struct probe {
 _Static_assert(IMGREC__PROBE_BYTES <= IMGREC__WORKSPACE,
                "a worker reads the head of a file into its workspace");
 
-static int probe_head(struct image_size *out, struct error *e, const char *path,
-                      void *head, size_t limit) {
+static int probe_head(struct image_size *out, const struct imgrec_context *ctx,
+                      struct error *e, const char *path, void *head,
+                      size_t limit) {
   int height, width, channels;
   size_t n;
-  int status = imgrec__file_head(path, e, head, limit, &n);
+  int status = imgrec__read_head(ctx, e, path, head, limit, &n);
   if (status < 0)
     return status;
   status = imgrec__probe(e, head, n, &height, &width, &channels);
@@ -112,8 +113,8 @@ static void probe_file(void *arg, int i, int worker) {
   void *head = imgrec__workspace(s->context, worker);
   struct image_size *size = &s->sizes[i];
   struct error e;
-  if (probe_head(size, &e, path, head, SHORT_HEAD) < 0 &&
-      probe_head(size, &e, path, head, IMGREC__PROBE_BYTES) < 0) {
+  if (probe_head(size, s->context, &e, path, head, SHORT_HEAD) < 0 &&
+      probe_head(size, s->context, &e, path, head, IMGREC__PROBE_BYTES) < 0) {
     s->bad[i] = 1;
     p->reasons[i] = imgrec__strdup(&s->context->allocator, e.text);
   }
@@ -151,7 +152,11 @@ static int probe_all(struct store *s) {
   if (reasons == NULL)
     return imgrec__fail_memory(&s->context->error, a, "the list of files");
   struct probe p = {s, reasons};
-  imgrec__parallel_for(s->context->pool, n, probe_file, &p);
+  if (s->context->read != NULL)
+    for (size_t i = 0; i < n; i++)
+      probe_file(&p, (int)i, 0);
+  else
+    imgrec__parallel_for(s->context->pool, n, probe_file, &p);
   int status = drop_bad(s, reasons);
   for (size_t i = 0; i < n; i++)
     imgrec__free(a, reasons[i]);
@@ -195,8 +200,7 @@ static void add_lines(struct strings *s, const struct blob *b) {
 static int read_names(struct store *s, const char *path) {
   struct imgrec_context *ctx = s->context;
   struct blob b;
-  int status = imgrec__file_read(&b, &ctx->allocator, &ctx->error, path,
-                                 IMGREC__TABLE_MAX);
+  int status = imgrec__read_file(&b, ctx, &ctx->error, path, IMGREC__TABLE_MAX);
   if (status < 0)
     return status;
   if (memchr(b.bytes, '\0', b.size) != NULL)

@@ -166,8 +166,8 @@ static int read_source(const struct source *s, const char *path) {
   struct imgrec_context *ctx = s->context;
   struct blob file = {NULL, 0};
   struct safetensors f;
-  int status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
-                                 FORMAT_FILE_MAX);
+  int status =
+      imgrec__read_file(&file, ctx, &ctx->error, path, FORMAT_FILE_MAX);
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();

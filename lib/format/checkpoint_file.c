@@ -44,8 +44,7 @@ int imgrec__checkpoint_open(struct checkpoint_file *out,
   struct error *e = &ctx->error;
   file.file.allocator = file.file.header.allocator = &ctx->allocator;
   file.train.allocator = &ctx->allocator;
-  int status =
-      imgrec__file_read(&file.bytes, &ctx->allocator, e, path, FORMAT_FILE_MAX);
+  int status = imgrec__read_file(&file.bytes, ctx, e, path, FORMAT_FILE_MAX);
   if (status < 0)
     return status;
   status = parse(&file, e);

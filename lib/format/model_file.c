@@ -91,8 +91,8 @@ int imgrec_model_load(imgrec_model **out, imgrec_context *ctx, const char *path,
   if (out == NULL || path == NULL)
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_load: out or path is NULL");
-  int status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
-                                 FORMAT_FILE_MAX);
+  int status =
+      imgrec__read_file(&file, ctx, &ctx->error, path, FORMAT_FILE_MAX);
   if (status < 0)
     return status;
   status = load(out, ctx, file.bytes, file.size, options, path);

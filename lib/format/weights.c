@@ -435,8 +435,7 @@ int imgrec_model_load_weights(imgrec_model *model, const char *path) {
                         "imgrec_model_load_weights: path is NULL");
   int status = imgrec__model_may_change(model, "cannot be loaded alone");
   if (status >= 0)
-    status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
-                               FORMAT_FILE_MAX);
+    status = imgrec__read_file(&file, ctx, &ctx->error, path, FORMAT_FILE_MAX);
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();

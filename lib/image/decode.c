@@ -375,8 +375,8 @@ int imgrec_image_load(imgrec_tensor **out, imgrec_context *ctx,
   if (!out || !path)
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "loading needs a path and a place for the image");
-  int status = imgrec__file_read(&file, &ctx->allocator, &ctx->error, path,
-                                 IMGREC__IMAGE_FILE_MAX);
+  int status =
+      imgrec__read_file(&file, ctx, &ctx->error, path, IMGREC__IMAGE_FILE_MAX);
   if (status < 0)
     return status;
   status = imgrec_image_decode(out, ctx, file.bytes, file.size, channels);

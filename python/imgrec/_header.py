@@ -156,6 +156,7 @@ imgrec_parallel_fn = CFUNCTYPE(
 imgrec_decode_fn = CFUNCTYPE(
         c_int, c_void_p, POINTER(c_void_p), c_void_p, c_void_p, c_size_t,
         c_int)
+imgrec_read_fn = CFUNCTYPE(c_int64, c_void_p, c_char_p, c_void_p, c_size_t)
 imgrec_clock_fn = CFUNCTYPE(c_uint64, c_void_p)
 imgrec_layer_fn = CFUNCTYPE(None, c_void_p, c_int, c_int)
 imgrec_examine_fn = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64)
@@ -178,6 +179,8 @@ class imgrec_context_options(Structure):
         ("parallel_user", c_void_p),
         ("decode", imgrec_decode_fn),
         ("decode_user", c_void_p),
+        ("read", imgrec_read_fn),
+        ("read_user", c_void_p),
         ("clock", imgrec_clock_fn),
         ("clock_user", c_void_p),
     ]
