@@ -266,12 +266,7 @@ format: ## put every C file into form
 include mk/install.mk
 include mk/windows.mk
 include mk/python.mk
-
-.PHONY: dist
-dist: ## a tar of what git has
-	@mkdir -p $(BUILD)
-	git archive --prefix=imgrec-$(VERSION)/ -o $(BUILD)/imgrec-$(VERSION).tar.gz \
-		HEAD
+include mk/dist.mk
 
 .PHONY: clean
 clean: ## remove build/

@@ -3,6 +3,9 @@
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 # Below PREFIX both files for build systems name their folders by it, so that a
 # tree that was moved is still right.
@@ -24,7 +27,11 @@ DATA_FILES := $(patsubst %,%:$(INCLUDEDIR)/imgrec, \
 	$(BUILD)/install/imgrec.pc:$(LIBDIR)/pkgconfig \
 	$(BUILD)/install/imgrec-config.cmake:$(CMAKEDIR) \
 	$(BUILD)/install/imgrec-config-version.cmake:$(CMAKEDIR) \
-	docs/imgrec.1:$(MANDIR)/man1
+	docs/imgrec.1:$(MANDIR)/man1 \
+	$(BUILD)/install/imgrec.3:$(MANDIR)/man3 \
+	src/completion/imgrec.bash:$(BASHDIR) \
+	src/completion/_imgrec:$(ZSHDIR) \
+	src/completion/imgrec.fish:$(FISHDIR)
 PROGRAM_FILES := $(BUILD)/imgrec:$(PREFIX)/bin $(SHARED):$(LIBDIR)
 LINKS := $(LIBDIR)/$(SONAME):$(notdir $(SHARED)) \
 	$(LIBDIR)/libimgrec.so:$(SONAME)
@@ -44,6 +51,8 @@ install-files: imgrec.pc.in mk/imgrec-config.cmake.in \
 			-e 's|@CMAKE_INCLUDEDIR@|$(call cmake_path,$(INCLUDEDIR))|' \
 			$$file > $(BUILD)/install/$$(basename $$file .in) || exit 1; \
 	done
+	@awk -v version=$(VERSION) -f scripts/man3.awk include/imgrec/imgrec.h \
+		> $(BUILD)/install/imgrec.3
 
 .PHONY: install
 install: all install-files ## into DESTDIR/PREFIX (LIBDIR, INCLUDEDIR, MANDIR)

@@ -47,6 +47,7 @@ if [ "$2" != units ]; then
   run guide sh tests/test_guide.sh "$build"
   run bench sh tests/test_bench.sh "$build"
   run examples sh tests/test_examples.sh "$build"
+  run completion sh tests/test_completion.sh "$build"
   run install sh tests/test_install.sh "$build"
 fi
 echo "$passed passed, $failed failed"

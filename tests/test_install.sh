@@ -159,6 +159,23 @@ test_cmake() {
   check "CMake: static runs" "$tmp/cmake/build/static"
 }
 
+# imgrec(3) is made from the header, and has all of it.
+test_manual() {
+  page=$home/share/man/man3/imgrec.3
+  if command -v man >/dev/null; then
+    check "imgrec(3) is no proper page" sh -c \
+      "test -z \"\$(man --warnings -l -Tutf8 '$page' 2>&1 >/dev/null)\""
+  else
+    skip "no man"
+  fi
+  sed 's/\\//g' "$page" >"$tmp/page"
+  for name in $(cat tests/abi/symbols.txt); do
+    grep -qw "$name" "$tmp/page" || check "imgrec(3) lacks $name" false
+  done
+  check "imgrec(3) has the description" grep -q "any order of destruction" \
+    "$tmp/page"
+}
+
 # Only what install wrote goes, though others have put theirs beside it.
 test_uninstall() {
   check "install again" made install
@@ -179,6 +196,7 @@ write_program
 test_pkg_config
 test_cxx
 test_cmake
+test_manual
 test_uninstall
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -1,0 +1,19 @@
+# Packages of the sources.
+
+TARBALL := $(BUILD)/imgrec-$(VERSION).tar.gz
+# Files are of the time of the last commit, unless told.
+EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct))
+
+# What git has, as it is here.  The same sources give the same bytes, whoever
+# packs them, and where.
+.PHONY: dist
+dist: ## the sources as a tarball, the same bytes each time
+	@mkdir -p $(BUILD)
+	git ls-files | LC_ALL=C sort | tar --create --files-from=- --no-recursion \
+		--format=ustar --owner=0 --group=0 --numeric-owner \
+		--mode=a+rX,u+w,go-w --mtime=@$(EPOCH) \
+		--transform='s,^,imgrec-$(VERSION)/,' | gzip -9 -n > $(TARBALL)
+
+.PHONY: check-dist
+check-dist: ## ... and whether it has all that is needed to build
+	sh tests/test_dist.sh $(BUILD)
