@@ -386,34 +386,50 @@ INLINE vf vfma(vf a, vf b, vf c) {
 }
 #else
 
+/* The halves of x as doubles, and such halves rounded to floats. */
+#if defined(__SSE2__)
+INLINE vd low_half(vf x) { return _mm_cvtps_pd(x); }
+INLINE vd high_half(vf x) { return _mm_cvtps_pd(_mm_movehl_ps(x, x)); }
+INLINE vf joined(vd low, vd high) {
+  return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
+}
+#else
+INLINE vd half_of(vf x, int which) {
+  vh half[2];
+  memcpy(half, &x, sizeof half);
+  return __builtin_convertvector(half[which], vd);
+}
+INLINE vd low_half(vf x) { return half_of(x, 0); }
+INLINE vd high_half(vf x) { return half_of(x, 1); }
+INLINE vf joined(vd low, vd high) {
+  const vh half[2] = {__builtin_convertvector(low, vh),
+                      __builtin_convertvector(high, vh)};
+  vf x;
+  memcpy(&x, half, sizeof x);
+  return x;
+}
+#endif
+
 /* Boldo and Melquiond (2008): the product is exact in double; the sum is
  * rounded to odd there, which leaves the rounding to float the only one.  s is
  * the sum to nearest, e what it lacks (Knuth's TwoSum); where e is not zero
  * and s is even, the odd neighbour lies towards e.  Infinities and NaNs have
  * an e of NaN and stay. */
-INLINE vh fma_half(vh a, vh b, vh c) {
-  vd p = __builtin_convertvector(a, vd) * __builtin_convertvector(b, vd);
-  vd z = __builtin_convertvector(c, vd);
+INLINE vd fma_to_odd(vd a, vd b, vd z) {
+  vd p = a * b;
   vd s = p + z;
   vd t = s - p;
   vd e = (p - (s - t)) + (z - t);
   vul inexact = (vul)((e < 0.0) | (e > 0.0));
   vul even = ((vul)s & 1u) - 1u;
   vul step = 1u - (((vul)s ^ (vul)e) >> 63) * 2u;
-  s = (vd)((vul)s + (step & even & inexact));
-  return __builtin_convertvector(s, vh);
+  return (vd)((vul)s + (step & even & inexact));
 }
 
 /* A call: long as it is, a copy at each use would fill the cache. */
 static __attribute__((noinline)) vf vfma(vf a, vf b, vf c) {
-  vh ah[2], bh[2], ch[2];
-  memcpy(ah, &a, sizeof a);
-  memcpy(bh, &b, sizeof b);
-  memcpy(ch, &c, sizeof c);
-  for (int i = 0; i < 2; i++)
-    ch[i] = fma_half(ah[i], bh[i], ch[i]);
-  memcpy(&c, ch, sizeof c);
-  return c;
+  return joined(fma_to_odd(low_half(a), low_half(b), low_half(c)),
+                fma_to_odd(high_half(a), high_half(b), high_half(c)));
 }
 #endif
 #endif
