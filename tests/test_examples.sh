@@ -46,7 +46,7 @@ compile() {
   how=$1
   case $2 in
   *.cpp) set -- "$cxx -std=c++11" "$2" "$3" ;;
-  *) set -- "$cc -std=c11" "$2" "$3" ;;
+  *) set -- "$cc -std=c11 -pthread" "$2" "$3" ;;
   esac
   if [ "$how" = static ]; then
     libs=$(flags --static --libs | sed 's/-limgrec/-l:libimgrec.a/')
@@ -105,7 +105,7 @@ accurate() {
 
 run_program() {
   case ${1##*/} in
-  train*) run_train "$@" ;;
+  train* | host.c | game_loop.c) run_train "$@" ;;
   *) run_recognise "$@" ;;
   esac
 }
