@@ -201,6 +201,7 @@ check-valgrind: ## ... under valgrind
 check-units: units
 	sh tests/run.sh $(BUILD) units
 
+include mk/host.mk
 include mk/abi.mk
 include mk/amalgamation.mk
 include mk/platforms.mk

@@ -40,6 +40,8 @@ done
 if [ "$2" != units ]; then
   run abi make -s BUILD="$build" ABI_LEVEL= check-abi
   run old_programs make -s BUILD="$build" check-old-programs
+  run counting_host make -s BUILD="$build" counting-host
+  run system_calls make -s BUILD="$build" check-system-calls
   run copies make -s BUILD="$build" check-copies
   run cli sh tests/test_cli.sh "$build"
   run resume sh tests/test_resume.sh "$build"
