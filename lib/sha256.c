@@ -27,7 +27,8 @@ static uint32_t big_endian32(const unsigned char *p) {
 
 /* Word t of the message schedule (6.2.2, step 1), of which the last 16 are
  * kept. */
-static inline uint32_t scheduled(uint32_t w[16], int t) {
+static inline __attribute__((always_inline)) uint32_t scheduled(uint32_t w[16],
+                                                                int t) {
   uint32_t x = w[(t + 1) & 15], y = w[(t + 14) & 15];
   uint32_t s0 = rotr(x, 7) ^ rotr(x, 18) ^ x >> 3;
   uint32_t s1 = rotr(y, 17) ^ rotr(y, 19) ^ y >> 10;
@@ -36,7 +37,8 @@ static inline uint32_t scheduled(uint32_t w[16], int t) {
 
 /* Round t of step 3; instead of moving up, the eight variables are named anew:
  * v[(i - t) & 7] is variable i. */
-static inline void round_of(uint32_t v[8], int t, uint32_t word) {
+static inline __attribute__((always_inline)) void round_of(uint32_t v[8], int t,
+                                                           uint32_t word) {
   uint32_t a = v[-t & 7], b = v[(1 - t) & 7], c = v[(2 - t) & 7];
   uint32_t e = v[(4 - t) & 7], f = v[(5 - t) & 7], g = v[(6 - t) & 7];
   uint32_t *d = &v[(3 - t) & 7], *h = &v[(7 - t) & 7];
