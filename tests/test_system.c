@@ -115,7 +115,7 @@ static int see(void *user, const char *name, int kind) {
   struct seen *s = user;
   assert_true(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
   s->all++;
-  if (strcmp(NAME + sizeof FOLDER, name) == 0) {
+  if (strcmp(&NAME[sizeof FOLDER], name) == 0) {
     assert_int_equal(kind, FILE_REGULAR);
     s->ours++;
   }
