@@ -16,4 +16,8 @@ dist: ## the sources as a tarball, the same bytes each time
 
 .PHONY: check-dist
 check-dist: ## ... and whether it has all that is needed to build
-	sh tests/test_dist.sh $(BUILD)
+	sh tests/test_dist.sh $(BUILD) build
+
+.PHONY: check-deb
+check-deb: ## Debian packages, built from the tarball, unpacked and used
+	sh tests/test_deb.sh $(BUILD)
