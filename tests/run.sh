@@ -49,6 +49,7 @@ if [ "$2" != units ]; then
   run guide sh tests/test_guide.sh "$build"
   run bench sh tests/test_bench.sh "$build"
   run examples sh tests/test_examples.sh "$build"
+  run learn sh tests/test_learn.sh "$build"
   run completion sh tests/test_completion.sh "$build"
   run dist sh tests/test_dist.sh "$build"
   run install sh tests/test_install.sh "$build"
