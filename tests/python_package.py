@@ -146,6 +146,13 @@ def test_fit():
     assert measured.images == 16 and measured.top1 == 1
     assert measured.confusion == [[8, 0], [0, 8]]
     assert measured.scores[1].recall == 1 and len(measured.bins) == 15
+    answers = []
+    model.evaluate(val, lambda *answer: answers.append(answer))
+    assert [(i, c) for i, c, p in answers if p[c] > 0.5] == [
+        (i, val.class_of(i)) for i in range(16)]
+    raises(imgrec.Error, "callback", model.evaluate, val, lambda *_: True)
+    stands = imgrec.read_checkpoint("python.ckpt")
+    assert (stands.epoch, stands.epochs) == (2, 20)
 
     def interrupted(_):
         raise KeyboardInterrupt
@@ -160,6 +167,28 @@ def test_fit():
     assert trainer.fit(train, epochs=1).epochs == 1
     rates = trainer.find_rate(train, steps=20)
     assert len(rates.rates) == len(rates.losses) <= 20
+
+
+def test_data():
+    """Two images are there twice, and one of these is labelled otherwise."""
+    first = bytes(range(16)) + bytes(16) + bytes(range(16))
+    view = memoryview(first).cast("B", [3, 4, 4, 1])
+    data = imgrec.Dataset.from_arrays(view, [0, 1, 1], 2)
+    found = imgrec.examine([data, data])
+    assert [s.exact for s in found.summaries] == [1, 1]
+    assert found.summaries[1].exact_elsewhere == 3
+    assert found.duplicates[0].image == 2 and not (
+        found.duplicates[0].same_label)
+    assert found.duplicates[0].kind == imgrec.DuplicateKind.EXACT
+    raises(imgrec.Error, "", imgrec.examine, [data], progress=lambda *_: True)
+    data.remove([2])
+    assert len(data) == 2 and data[0][0].tolist()[0] == [[0], [1], [2], [3]]
+    raises(IndexError, "2 of 2", data.__getitem__, 2)
+    assert len(data.digest()) == 64 and sum(1 for _ in data) == 2
+    x, y = imgrec.Tensor([2, 4, 4, 1]), imgrec.Tensor([2, 2])
+    x.data[0, 0, 0, 0] = 1
+    imgrec.mix(x, y, imgrec.Tensor.wrap(array.array("i", [0, 1])), "mixup=1")
+    assert 0 < x[1, 0, 0, 0] < 1 and abs(sum(y.tolist()[0]) - 1) < 1e-6
 
 
 def test_context():
@@ -183,6 +212,24 @@ def test_context():
 
     model = imgrec.Model(TEXT, imgrec.Context(decode=broken))
     raises(KeyError, "broken", model.classify, b"mine")
+    floats = array.array("f", [0] * 16)
+    model = imgrec.Model(TEXT, imgrec.Context(decode=lambda *_: floats))
+    raises(TypeError, "uint8", model.classify, b"mine")
+
+    files = {"mine/grey": b"P5 4 4 255 " + bytes(range(16))}
+
+    def read(path):
+        if path in files:
+            return files[path]
+        raise FileNotFoundError(path)
+
+    context = imgrec.Context(read=read)
+    image = imgrec.Tensor.load_image("mine/grey", context=context)
+    assert image[3, 3, 0] == 15
+    error = raises(imgrec.Error, "other", imgrec.Model.load, "other", context)
+    assert error.status == imgrec.Status.NOT_FOUND
+    raises(KeyError, "broken", imgrec.Model.load, "a",
+           imgrec.Context(read=broken))
     raises(imgrec.Error, "max_bytes", imgrec.Model,
            imgrec.preset("base", 10), imgrec.Context(max_bytes=3000000))
 
@@ -301,6 +348,7 @@ def main(model_path, image_path, *numpy):
     test_train()
     test_steps_in_pieces()
     test_fit()
+    test_data()
     test_context()
     test_lifetimes()
     test_threads(model_path, image_path)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds and runs the examples and the programs in README.md and
-# docs/embedding.md against an install of the library, static and shared, from
+# Builds and runs the examples and the programs in README.md, docs/embedding.md
+# and python/README.md against an install of the library, static and shared, from
 # the root of the repository:
 #   sh tests/test_examples.sh BUILD_DIR
 #
@@ -154,7 +154,7 @@ test_python() {
     photos.imgrec cat.jpg numpy
 }
 
-# Writes the programs of both to $tmp/readme/NAME.LANGUAGE.
+# Writes these programs to $tmp/readme/NAME.LANGUAGE.
 extract() {
   mkdir -p "$tmp/readme"
   awk -v folder="$tmp/readme" '
@@ -164,7 +164,7 @@ extract() {
     name != "" && /^```(c|cpp|python)$/ {
       file = folder "/" name "." substr($0, 4); name = ""; next }
     name != "" && NF { print "no program below run: " name; exit 1 }
-  ' README.md docs/embedding.md
+  ' README.md docs/embedding.md python/README.md
 }
 
 test_docs() {

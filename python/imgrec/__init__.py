@@ -19,21 +19,24 @@ numpy.asarray() makes none either.
 """
 from ._context import Context, default_context
 from ._dataset import Dataset
-from ._header import (Balance, CalibrateResult, ClassScore, DType, Evaluation,
+from ._examine import Examination, examine
+from ._header import (Balance, CalibrateResult, Checkpoint, ClassScore,
+                      DataSummary, DType, Duplicate, DuplicateKind, Evaluation,
                       Fit, FitResult, Init, Isa, LayerInfo, Log, Optimizer,
                       Part, Progress, Range, Reliability, Resize, Schedule,
                       Status, Weights)
 from ._library import Error, arithmetic_version, version
 from ._model import Answer, Model, preset, presets
-from ._tensor import Tensor
-from ._trainer import Rates, Trainer
+from ._tensor import Tensor, mix
+from ._trainer import Rates, Trainer, read_checkpoint
 
 __version__ = version()
 __all__ = [
-    "Answer", "Balance", "CalibrateResult", "ClassScore", "Context", "DType",
-    "Dataset", "Error", "Evaluation", "Fit", "FitResult", "Init", "Isa",
+    "Answer", "Balance", "CalibrateResult", "Checkpoint", "ClassScore",
+    "Context", "DType", "DataSummary", "Dataset", "Duplicate", "DuplicateKind",
+    "Error", "Evaluation", "Examination", "Fit", "FitResult", "Init", "Isa",
     "LayerInfo", "Log", "Model", "Optimizer", "Part", "Progress", "Range",
     "Rates", "Reliability", "Resize", "Schedule", "Status", "Tensor",
-    "Trainer", "Weights", "arithmetic_version", "default_context", "preset",
-    "presets", "version",
+    "Trainer", "Weights", "arithmetic_version", "default_context", "examine",
+    "mix", "preset", "presets", "read_checkpoint", "version",
 ]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import collections
 import threading
-from ctypes import byref, c_int64, c_void_p, memmove, string_at
-from typing import (TYPE_CHECKING, Any, Callable, Deque, Optional, Tuple, Type,
-                    TypeVar)
+from ctypes import byref, c_void_p
+from typing import TYPE_CHECKING, Any, Deque, Optional, Tuple, Type, TypeVar
 
 from . import _header as h
-from ._buffer import Buffer
-from ._library import Error, check, lib
+from . import _hooks
+from ._library import check, lib
 from ._options import filled
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Log = Callable[[h.Log, str], None]
-Decode = Callable[[bytes, int], Any]
 O = TypeVar("O", bound="Object")
 
 
@@ -42,12 +39,14 @@ class Context:
     Calls of one context wait for each other; different contexts compute at
     the same time.  `log` is told lines of the library; `decode` makes an array
     of height x width x channels bytes of an image file's bytes, instead of the
-    library (its second argument is 1 or 3 channels, or 0 for any).  Options
-    are those of imgrec_context_options.
+    library (its second argument is 1 or 3 channels, or 0 for any); `read` gives
+    the bytes of a path, instead of the system.  Options are those of
+    imgrec_context_options.
     """
 
-    def __init__(self, *, log: Optional[Log] = None,
-                 decode: Optional[Decode] = None,
+    def __init__(self, *, log: Optional[_hooks.Log] = None,
+                 decode: Optional[_hooks.Decode] = None,
+                 read: Optional[_hooks.Read] = None,
                  **options: Unpack[h.ContextOptions]) -> None:
         self._lock = threading.Lock()
         self._owner: Optional[int] = None
@@ -56,9 +55,11 @@ class Context:
         self._value: Optional[int] = None
         struct = filled(h.imgrec_context_options, options)
         if log is not None:
-            struct.log = h.imgrec_log_fn(self._logger(log))
+            struct.log = _hooks.logger(log, self.keep)
         if decode is not None:
-            struct.decode = h.imgrec_decode_fn(self._decoder(decode))
+            struct.decode = _hooks.decoder(decode, self.keep)
+        if read is not None:
+            struct.read = _hooks.reader(read, self.keep)
         self._options = struct  # keeps the callbacks
         out = c_void_p()
         check(lib.imgrec_context_create(byref(out), byref(struct)))
@@ -69,37 +70,9 @@ class Context:
             self._sweep()
             lib.imgrec_context_destroy(self._value)
 
-    # What callbacks raise passes no frame of the library: the call ends, and
-    # then it is raised.
-
     def keep(self, raised: BaseException) -> None:
-        """To be raised when the call returns."""
+        """To be raised when the library's call returns."""
         self._raised = self._raised or raised
-
-    def _logger(self, log: Log) -> Any:
-        def call(_: Any, level: int, line: bytes) -> None:
-            try:
-                log(h.Log(level), line.decode("utf-8", "replace"))
-            except BaseException as error:
-                self.keep(error)
-        return call
-
-    def _decoder(self, decode: Decode) -> Any:
-        def call(_: Any, out: Any, ctx: int, data: int, size: int,
-                 channels: int) -> int:
-            try:
-                pixels = Buffer(decode(string_at(data, size), channels))
-                shape = (c_int64 * len(pixels.shape))(*pixels.shape)
-                status = lib.imgrec_tensor_create(
-                    out, ctx, h.DType.U8, len(shape), shape)
-                if status >= 0:
-                    memmove(lib.imgrec_tensor_data(out[0]), pixels.address,
-                            pixels.nbytes)
-                return int(status)
-            except BaseException as error:
-                self.keep(error)
-                return int(h.Status.FORMAT)
-        return call
 
     def call(self, function: Any, *arguments: Any) -> int:
         """Calls the library, alone in this context; its failure is Error."""

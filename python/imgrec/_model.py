@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import byref, c_char_p, c_int64, c_uint64
-from typing import (TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence,
+from typing import (TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence,
                     Tuple, Union)
 
 from . import _header as h
@@ -18,6 +18,9 @@ from ._tensor import Image, Path, Tensor, as_image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+Listener = Callable[[int, int, Sequence[float]], Optional[bool]]
 
 
 class Answer(NamedTuple):
@@ -104,6 +107,12 @@ class Model(Object):
         self.context.call(lib.imgrec_model_load_weights, self.handle,
                           os.fsencode(path))
 
+    def transfer_weights(self, path: Path) -> int:
+        """The same, but that the head may be another, and stays as it is; how
+        many parameters do."""
+        return self.context.call(lib.imgrec_model_transfer_weights,
+                                 self.handle, os.fsencode(path))
+
     # ---- Recognising
 
     def classify(self, image: Image, top: int = 5) -> List[Answer]:
@@ -144,14 +153,18 @@ class Model(Object):
         """Whether the answer with this probability is "none of these"."""
         return bool(lib.imgrec_model_rejects(self.handle, probability) == 1)
 
-    def evaluate(self, dataset: Dataset) -> h.Evaluation:
-        """How well it recognises labelled images."""
+    def evaluate(self, dataset: Dataset, answer: Optional[Listener] = None
+                 ) -> h.Evaluation:
+        """How well it recognises labelled images.  `answer` is told of each:
+        its index, its class, the probabilities; True ends it with Error."""
         n = self.classes
         counts = (c_int64 * (n * n))()
         scores = (h.imgrec_class_score * n)()
         bins = (h.imgrec_reliability * 15)()
         out = empty(h.imgrec_evaluation)
         change(out, {"confusion": counts, "scores": scores, "bins": bins})
+        if answer is not None:
+            out.answer = _told(self.context, answer, n)
         self.context.call(lib.imgrec_evaluate, self.handle, dataset.handle,
                           byref(out))
         return values(
@@ -193,6 +206,16 @@ class Model(Object):
         shape = (c_int64 * 3)()
         lib.imgrec_model_input_shape(self.handle, shape)
         return tuple(shape)
+
+    @property
+    def head(self) -> Optional[str]:
+        """The name of the layer that the classes are computed by."""
+        name = lib.imgrec_model_head(self.handle)
+        return name.decode() if name else None
+
+    @property
+    def weight_type(self) -> h.Weights:
+        return h.Weights(lib.imgrec_model_weight_type(self.handle))
 
     @property
     def architecture(self) -> str:
@@ -280,3 +303,14 @@ class Model(Object):
     def unfreeze(self, prefix: str) -> int:
         return self.context.call(lib.imgrec_model_unfreeze, self.handle,
                                  prefix.encode())
+
+
+def _told(context: Context, answer: Listener, classes: int) -> Any:
+    def call(_: Any, index: int, class_index: int, probabilities: Any) -> int:
+        try:
+            return 1 if answer(index, class_index,
+                               probabilities[:classes]) else 0
+        except BaseException as error:
+            context.keep(error)
+            return 1
+    return h.imgrec_answer_fn(call)

@@ -174,6 +174,15 @@ def augmentation(context: Context, text: str) -> h.imgrec_augment:
     return made
 
 
+def mix(images: Tensor, targets: Tensor, labels: Tensor, how: str,
+        seed: int = 0, epoch: int = 1, first: int = 0) -> None:
+    """mixup and cutmix of a batch in place, such as how="mixup=0.2": images
+    N x H x W x C, labels N; targets, N x classes, are for train_step."""
+    text = augmentation(images.context, how)
+    images.context.call(lib.imgrec_augment_mix, images.handle, targets.handle,
+                        labels.handle, byref(text), seed, epoch, first)
+
+
 def _kind(buffer: Buffer, dtype: Union[h.DType, str, None]) -> h.DType:
     """The element type, which must be what the buffer has; plain bytes may
     stand for any."""

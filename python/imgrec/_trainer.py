@@ -8,7 +8,7 @@ from typing import (TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional,
                     Union)
 
 from . import _header as h
-from ._context import Context, Object
+from ._context import Context, Object, default_context
 from ._dataset import Dataset
 from ._library import lib
 from ._model import Model
@@ -126,6 +126,16 @@ class Trainer(Object):
     def load(self, path: Path) -> None:
         self.context.call(lib.imgrec_trainer_load, self.handle,
                           os.fsencode(path))
+
+
+def read_checkpoint(path: Path, context: Optional[Context] = None
+                    ) -> h.Checkpoint:
+    """Where the checkpoint of a fit stands."""
+    context = context or default_context()
+    out = empty(h.imgrec_checkpoint)
+    context.call(lib.imgrec_checkpoint_read, context._value,
+                 os.fsencode(path), byref(out))
+    return values(h.Checkpoint, out)
 
 
 def _abandon(handle: int) -> int:
