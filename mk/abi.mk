@@ -17,7 +17,8 @@ check-old-programs: $(SHARED) ## programs of older and newer headers
 
 .PHONY: check-copies
 check-copies: $(STATIC) $(SHARED) ## two copies of the library in one process
-	CC='$(CC)' LIBS='$(LIBS)' sh tests/abi/copies.sh $(BUILD)
+	CC='$(CC)' CXX='$(CXX)' LIBS='$(LIBS)' sh tests/abi/copies.sh \
+		$(BUILD)
 
 # SYMBOL_PREFIX=foo_ makes, beside the library, a copy of it whose names begin
 # with that (docs/embedding.md).

@@ -37,7 +37,8 @@ sed "s/.*/& $prefix&/" "$folder/names" >"$folder/renames"
 } >"$folder/include/imgrec/prefix.h"
 sed 's/^#include "version.h"/&\n#include "prefix.h"/' "$include/imgrec/imgrec.h" \
   >"$folder/include/imgrec/imgrec.h"
-cp "$include/imgrec/version.h" "$folder/include/imgrec"
+cp "$include/imgrec/version.h" "$include/imgrec/imgrec.hpp" \
+  "$folder/include/imgrec"
 
 # ---- The libraries -----------------------------------------------------------
 

@@ -53,3 +53,23 @@ if nm -g --defined-only "$folder/libold_imgrec.a" |
   echo "copies: these names have no prefix" >&2
   exit 1
 fi
+
+# Nor has what C++ makes of imgrec.hpp for either.
+cxx=${CXX:-c++}
+if ! command -v "${cxx%% *}" >/dev/null; then
+  echo "skipped: no $cxx"
+  exit 0
+fi
+for side in include "$folder/include"; do
+  $cxx -std=c++11 -I"$side" -c tests/wrapper.cpp -o "$folder/wrapper.o"
+  nm --defined-only "$folder/wrapper.o" | awk '/throwing_by_/ {
+    print $3 }' | sort >"$folder/names"
+  test -s "$folder/names"
+  mv "$folder/names" "$folder/names_${side%%/*}"
+done
+both=$(comm -12 "$folder/names_include" "$folder/names_${folder%%/*}")
+if [ -n "$both" ]; then
+  echo "copies: both have in C++: $both" >&2
+  exit 1
+fi
+echo "copies: in C++ no function of both"
