@@ -82,12 +82,28 @@ fi
 
 # ---- Other machines ----------------------------------------------------------
 
-for machine in aarch64-linux-gnu; do
-  if command -v $machine-gcc >/dev/null; then
-    $machine-gcc -O1 -c dist/imgrec.c -o "$folder/other.o" &&
-      echo "amalgamation: compiled for $machine" || fail "$machine-gcc"
-  else
-    echo "amalgamation: not compiled for $machine, for want of its gcc"
+other_machine() { # COMPILER RUNNER FLAG...
+  compiler=$1 runner=$2
+  shift 2
+  # shellcheck disable=SC2086
+  if ! { echo '#include <stdio.h>'; echo 'int main(void) { return 0; }'; } |
+    "$compiler" "$@" -x c -o "$folder/other" - 2>/dev/null ||
+    ! $runner "$folder/other" 2>/dev/null; then
+    echo "amalgamation: not tried by $compiler $*, which is not here"
+    return
   fi
+  # shellcheck disable=SC2086
+  "$compiler" "$@" -O1 -include dist/imgrec.c -Idist -Iinclude -Ilib -Itests \
+    -Itests/without_cmocka -o "$folder/other" tests/test_digest.c -lm \
+    -pthread && $runner "$folder/other" quick >"$folder/digests.log" 2>&1 &&
+    echo "amalgamation: $* by $compiler: the library's bits" ||
+    { tail "$folder/digests.log"; fail "digests by $compiler $*"; }
+}
+
+for machine in aarch64 s390x; do
+  other_machine $machine-linux-gnu-gcc \
+    "qemu-$machine-static -L /usr/$machine-linux-gnu"
 done
+other_machine gcc-12 env -m32 -msse2 -mfpmath=sse -Wno-psabi -idirafter \
+  /usr/include/x86_64-linux-gnu
 exit $status

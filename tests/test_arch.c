@@ -157,6 +157,11 @@ static const struct {
      "line 3: dense 'fc1': it has more than 2^40 weights"},
     {"input 1 1 4096\nconv2d 1048576 kernel=128 padding=same",
      "line 2: conv2d 'conv1': it has more than 2^40 weights"},
+#if SIZE_MAX == UINT32_MAX
+    {"input 64 64 1\nflatten\ndense 16000\ndense 1000",
+     "line 4: dense 'fc2': with it the network has more weights than this "
+     "machine can address"},
+#endif
     /* Order of values behind flatten. */
     {IN "flatten order=chw\nsoftmax",
      "line 3: softmax 'softmax1': cannot follow flatten order=chw; only dense, "
@@ -225,8 +230,11 @@ static void test_arch__numbers_do_not_overflow(void **state) {
                           i + 1, i, i, i, i, i, i, i, i);
   sprintf(text + at, "depthwise_conv2d 1048576 kernel=255 padding=127\n");
   check_sentence(text, IMGREC_ERR_ARCHITECTURE,
-                 "line 6: depthwise_conv2d 'conv2': its output has 2^31 "
-                 "numbers or more");
+                 SIZE_MAX == UINT32_MAX
+                     ? "line 2: conv2d 'a0': with it the network has more "
+                       "weights than this machine can address"
+                     : "line 6: depthwise_conv2d 'conv2': its output has 2^31 "
+                       "numbers or more");
 }
 
 /* ---- What is right ------------------------------------------------------- */

@@ -153,7 +153,10 @@ static void test_error__options_of_a_newer_caller(void **state) {
   assert_int_equal(
       imgrec__options_read(&e, &ours, sizeof ours, &theirs, "options"),
       IMGREC_ERR_UNSUPPORTED);
-  assert_non_null(strstr(e.text, "options: a field beyond byte 24"));
+  char beyond[64];
+  snprintf(beyond, sizeof beyond, "options: a field beyond byte %zu",
+           sizeof ours);
+  assert_non_null(strstr(e.text, beyond));
 }
 
 static void test_error__options_without_size(void **state) {
@@ -198,7 +201,7 @@ static void test_error__options_init(void **state) {
   assert_int_equal(older[1].a, -1);
   assert_int_equal(imgrec__options_init(NULL, 24, &defaults, sizeof defaults),
                    IMGREC_ERR_ARGUMENT);
-  assert_int_equal(imgrec__options_init(&newer, 4, &defaults, sizeof defaults),
+  assert_int_equal(imgrec__options_init(&newer, 3, &defaults, sizeof defaults),
                    IMGREC_ERR_ARGUMENT);
 }
 

@@ -49,6 +49,9 @@ tests='cpu context thread kernels gemm_tmpl qgemm_tmpl random_tmpl
 if [ "$name" = musl ]; then # the processor has been tested
   tests='context thread decimal png idx csv model_file checkpoint state'
 fi
+if [ "$name" = i386 ]; then # sizes of 32 bits
+  tests="$tests arch alloc error json_syntax tensor"
+fi
 if [ "$name" = x86-old ]; then
   tests=context
   build=$2

@@ -23,6 +23,7 @@ struct parser {
   struct text canonical;
   struct token tokens[MAX_TOKENS];
   int token_count, line;
+  uint64_t weights; /* of all nodes so far */
   struct name_count {
     const char *prefix;
     int count;
@@ -209,21 +210,37 @@ static int check_input_count(struct parser *p, const struct node *n) {
       n->op->min_inputs, n->op->max_inputs, n->input_count);
 }
 
-#define MAX_VALUE ((int64_t)1 << 31)
+#define MAX_VALUE   ((int64_t)1 << 31)
+#define MAX_WEIGHTS ((int64_t)1 << 40)
+
+/* One more than MAX_WEIGHTS where there are more. */
+static int64_t weights_of(const struct param *w) {
+  int64_t total = 1;
+  for (int i = 0; i < w->ndim; i++)
+    if (__builtin_mul_overflow(total, w->dim[i], &total) || total > MAX_WEIGHTS)
+      return MAX_WEIGHTS + 1;
+  return total;
+}
 
 /* Sizes stay far from overflow: 2^31 - 1 numbers a value, so that an int counts
- * the classes, and 2^40 a parameter. */
+ * the classes, 2^40 a parameter, and of all parameters so few that a size_t
+ * counts the bytes of several copies, transformed ones too. */
 static int check_sizes(struct parser *p, const struct node *n) {
-  int64_t count, total = 1;
+  int64_t count;
   if (__builtin_mul_overflow(n->out.h * n->out.w, n->out.c, &count) ||
       count >= MAX_VALUE)
     return imgrec__fail_node(p->error, n,
                              "its output has 2^31 numbers or more");
-  for (int i = 0; i < n->param_count; i++, total = 1)
-    for (int j = 0; j < n->params[i].ndim; j++)
-      if (__builtin_mul_overflow(total, n->params[i].dim[j], &total) ||
-          total > (int64_t)1 << 40)
-        return imgrec__fail_node(p->error, n, "it has more than 2^40 weights");
+  for (int i = 0; i < n->param_count; i++) {
+    int64_t weights = weights_of(&n->params[i]);
+    if (weights > MAX_WEIGHTS)
+      return imgrec__fail_node(p->error, n, "it has more than 2^40 weights");
+    p->weights += (uint64_t)weights;
+  }
+  if (p->weights > SIZE_MAX / 64)
+    return imgrec__fail_node(p->error, n,
+                             "with it the network has more weights than this "
+                             "machine can address");
   return IMGREC_OK;
 }
 

@@ -67,8 +67,9 @@ static int conv_setup(struct node *n, struct error *e) {
   const int64_t dim[4] = {n->units, c / n->groups, n->kernel[0], n->kernel[1]};
   struct param *w = imgrec__add_param(n, "weight", 4, dim, LAYOUT_CONV);
   w->fill = FILL_RANDOM;
-  w->fan_in = w->count / (size_t)dim[0];
-  w->fan_out = w->count / (size_t)dim[1];
+  size_t taps = (size_t)n->kernel[0] * (size_t)n->kernel[1];
+  w->fan_in = (size_t)dim[1] * taps;
+  w->fan_out = (size_t)dim[0] * taps;
   if (n->bias)
     imgrec__add_param(n, "bias", 1, dim, LAYOUT_VECTOR);
   return IMGREC_OK;
