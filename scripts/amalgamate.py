@@ -48,6 +48,15 @@ TOP = """\
 #endif
 
 {feature_macros}
+/* On Windows: formats as C has them; and no tables for unwinding, with which GCC
+ * does not align the stack as vectors of AVX need it (its bug 54412). */
+#if defined(_WIN32) && !defined(__USE_MINGW_ANSI_STDIO)
+#define __USE_MINGW_ANSI_STDIO 1
+#endif
+#if defined(_WIN32) && !defined(__clang__)
+#pragma GCC optimize("no-unwind-tables,no-asynchronous-unwind-tables")
+#endif
+
 /* Results are the same bits everywhere: no fused or reordered arithmetic, and
  * stb_image's products of int wrap (Clang: by -fwrapv). */
 #if defined(__clang__)

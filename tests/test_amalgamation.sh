@@ -106,4 +106,21 @@ for machine in aarch64 s390x; do
 done
 other_machine gcc-12 env -m32 -msse2 -mfpmath=sse -Wno-psabi -idirafter \
   /usr/include/x86_64-linux-gnu
+
+# Under Windows, with the bits of the library there too.
+if command -v x86_64-w64-mingw32-gcc >/dev/null && command -v wine >/dev/null
+then
+  printf '#include <stb/stb_image.h>\n' | gcc -M -x c - | tr ' ' '\n' |
+    sed -n '/stb_image.h$/p' | xargs -I{} ln -sf {} "$folder"
+  x86_64-w64-mingw32-gcc -Wall -Wextra -Werror -O2 -I"$folder" -Ilib -Itests \
+    -include tests/on_windows/posix.h -include dist/imgrec.c -Idist -Iinclude \
+    -Itests/without_cmocka -Itests/on_windows -static \
+    -o "$folder/test_digest.exe" tests/test_digest.c -lm &&
+    WINEDEBUG=-all WINEPREFIX="$PWD/$folder/wine" \
+      wine "$folder/test_digest.exe" quick >"$folder/windows.log" 2>&1 &&
+    echo "amalgamation: for Windows: the library's bits" ||
+    { tail "$folder/windows.log"; fail "digests under Windows"; }
+else
+  echo "amalgamation: not compiled for Windows, for want of mingw-w64 or Wine"
+fi
 exit $status

@@ -181,7 +181,7 @@ static int create(struct imgrec_model **out, struct imgrec_context *ctx,
                   struct graph *graph, const imgrec_model_options *options,
                   int init) {
   imgrec_model_options o;
-  struct common *common;
+  struct common *common = NULL;
   struct imgrec_model *m;
   int status = imgrec__model_options(&ctx->error, &o, options, 32);
   if (status < 0 || (status = imgrec__common_new(&common, ctx, graph)) < 0 ||
