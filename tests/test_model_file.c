@@ -175,6 +175,31 @@ static void test_model_file__same_bytes(void **state) {
   free(b.data);
 }
 
+static void test_model_file__to_memory(void **state) {
+  struct fixture *f = *state;
+  struct bytes file = saved_bytes(f);
+  uint64_t size = 0, told = 0;
+  assert_int_equal(imgrec_model_save_memory(f->model, NULL, 0, &size), 0);
+  assert_int_equal(size, file.size);
+  unsigned char *bytes = malloc(size + 1);
+  assert_non_null(bytes);
+  memset(bytes, 0x55, size + 1);
+  assert_int_equal(imgrec_model_save_memory(f->model, bytes, size - 1, &told),
+                   IMGREC_ERR_LIMIT);
+  assert_sentence(f->ctx, "bytes; the buffer has ");
+  assert_int_equal(told, 0);
+  assert_int_equal(bytes[0], 0x55);
+  assert_int_equal(imgrec_model_save_memory(f->model, bytes, size, &told), 0);
+  assert_int_equal(told, size);
+  assert_memory_equal(bytes, file.data, size);
+  assert_int_equal(bytes[size], 0x55);
+  const int bad = IMGREC_ERR_ARGUMENT;
+  assert_int_equal(imgrec_model_save_memory(NULL, bytes, size, &told), bad);
+  assert_int_equal(imgrec_model_save_memory(f->model, bytes, size, NULL), bad);
+  free(bytes);
+  free(file.data);
+}
+
 static void test_model_file__layout(void **state) {
   struct fixture *f = *state;
   struct bytes b = saved_bytes(f);
@@ -531,6 +556,7 @@ static void test_model_file__killed_while_saving(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(same_bytes),
+      CASE(to_memory),
       CASE(layout),
       CASE(any_alignment),
       CASE(without_labels),

@@ -431,6 +431,11 @@ IMGREC_API const char *imgrec_model_head(const imgrec_model *model);
 /* Canonical (the same model gives the same bytes) and atomic (the old file or
  * the new one, never a part). */
 IMGREC_API int imgrec_model_save(const imgrec_model *model, const char *path);
+/* The same bytes into memory, for imgrec_model_load_memory: *size of them.
+ * With a buffer of NULL only *size is told; IMGREC_ERR_LIMIT, and nothing
+ * written, where there are more than `capacity`. */
+IMGREC_API int imgrec_model_save_memory(const imgrec_model *model, void *buffer,
+                                        uint64_t capacity, uint64_t *size);
 
 /* How a model file stores weights: those of convolutions and dense layers;
  * the few other numbers are always f32. */

@@ -102,10 +102,12 @@ struct checkpoint {
 /* SHA-256 of the data section that _write makes; c may be NULL. */
 int imgrec__safetensors_hash(const struct imgrec_model *m,
                              const struct checkpoint *c, char hex[65]);
-/* `metadata` is a JSON object as text. */
+/* Gives all of the file to `sink`, piece by piece; `metadata` is a JSON object
+ * as text. */
+typedef void (*sink_fn)(void *sink, const void *bytes, size_t n);
 int imgrec__safetensors_write(const struct imgrec_model *m,
                               const struct checkpoint *c, const char *metadata,
-                              const char *path);
+                              sink_fn give, void *sink);
 
 /* ---- metadata.c --------------------------------------------------------- */
 

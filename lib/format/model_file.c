@@ -3,6 +3,7 @@
 #include "format/format.h"
 
 #include <fenv.h>
+#include <string.h>
 
 /* Fits the file to its own architecture text before any weight is allocated:
  * a few bytes of text can ask for any number of them. */
@@ -100,34 +101,51 @@ int imgrec_model_load(imgrec_model **out, imgrec_context *ctx, const char *path,
   return status;
 }
 
-static int save(const struct imgrec_model *m, const struct checkpoint *c,
-                const char *path) {
-  struct imgrec_context *ctx = m->context;
+/* ---- Saving ------------------------------------------------------------- */
+
+static int write_all(const struct imgrec_model *m, const struct checkpoint *c,
+                     sink_fn give, void *sink) {
   struct text metadata;
-  imgrec__text_init(&metadata, &ctx->allocator);
+  imgrec__text_init(&metadata, &m->context->allocator);
   int status = imgrec__metadata_write(&metadata, m, c);
-  if (status < 0)
-    imgrec__fail_prefix(&ctx->error, status, "%s", path);
-  else
-    status = imgrec__safetensors_write(m, c, metadata.data, path);
+  if (status >= 0)
+    status = imgrec__safetensors_write(m, c, metadata.data, give, sink);
   imgrec__text_free(&metadata);
   return status;
 }
 
-int imgrec__model_write(const struct imgrec_model *m,
-                        const struct checkpoint *c, const char *path) {
-  int status = imgrec__model_at_rest(m);
-  if (status < 0)
-    return status;
-  /* The C library may print numbers as the x87 unit rounds, which is not part
-   * of what imgrec__fp_enter sets. */
+/* The C library may print numbers as the x87 unit rounds, which is not part of
+ * what imgrec__fp_enter sets. */
+static int write_rounded(const struct imgrec_model *m,
+                         const struct checkpoint *c, sink_fn give, void *sink) {
   uint64_t fp = imgrec__fp_enter();
   int rounding = fegetround();
   fesetround(FE_TONEAREST);
-  status = save(m, c, path);
+  int status = write_all(m, c, give, sink);
   fesetround(rounding);
   imgrec__fp_leave(fp);
   return status;
+}
+
+static void write_bytes(void *sink, const void *bytes, size_t n) {
+  imgrec__writer_write(sink, bytes, n);
+}
+
+int imgrec__model_write(const struct imgrec_model *m,
+                        const struct checkpoint *c, const char *path) {
+  struct imgrec_context *ctx = m->context;
+  struct file_writer *w = NULL;
+  int status = imgrec__model_at_rest(m);
+  if (status >= 0)
+    status = imgrec__writer_open(&w, &ctx->allocator, &ctx->error, path);
+  if (status < 0)
+    return status;
+  status = write_rounded(m, c, write_bytes, w);
+  if (status < 0) {
+    imgrec__writer_abort(w);
+    return imgrec__fail_prefix(&ctx->error, status, "%s", path);
+  }
+  return imgrec__writer_commit(w, &ctx->error);
 }
 
 int imgrec_model_save(const imgrec_model *model, const char *path) {
@@ -137,4 +155,42 @@ int imgrec_model_save(const imgrec_model *model, const char *path) {
     return imgrec__fail(&model->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_save: path is NULL");
   return imgrec__model_write(model, NULL, path);
+}
+
+/* Counts what there is, and keeps it where there is a place. */
+struct memory {
+  unsigned char *bytes;
+  uint64_t size;
+};
+
+static void keep_bytes(void *sink, const void *bytes, size_t n) {
+  struct memory *m = sink;
+  if (m->bytes != NULL)
+    memcpy(m->bytes + m->size, bytes, n);
+  m->size += n;
+}
+
+int imgrec_model_save_memory(const imgrec_model *model, void *buffer,
+                             uint64_t capacity, uint64_t *size) {
+  struct memory all = {NULL, 0}, kept = {buffer, 0};
+  if (model == NULL)
+    return IMGREC_ERR_ARGUMENT;
+  struct error *e = &model->context->error;
+  if (size == NULL)
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "imgrec_model_save_memory: size is NULL");
+  int status = imgrec__model_at_rest(model);
+  if (status >= 0)
+    status = write_rounded(model, NULL, keep_bytes, &all);
+  if (status >= 0 && buffer != NULL && capacity < all.size)
+    status = imgrec__fail(e, IMGREC_ERR_LIMIT,
+                          "imgrec_model_save_memory: the model takes %llu "
+                          "bytes; the buffer has %llu",
+                          (unsigned long long)all.size,
+                          (unsigned long long)capacity);
+  else if (status >= 0 && buffer != NULL)
+    status = write_rounded(model, NULL, keep_bytes, &kept);
+  if (status >= 0)
+    *size = all.size;
+  return status;
 }

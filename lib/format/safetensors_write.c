@@ -127,14 +127,8 @@ static size_t largest_piece(const struct graph *g) {
   return largest;
 }
 
-typedef void (*sink_fn)(void *sink, const void *bytes, size_t n);
-
 static void hash_bytes(void *sink, const void *bytes, size_t n) {
   imgrec__sha256_update(sink, bytes, n);
-}
-
-static void write_bytes(void *sink, const void *bytes, size_t n) {
-  imgrec__writer_write(sink, bytes, n);
 }
 
 /* In place. */
@@ -266,35 +260,19 @@ static int write_header(struct text *t, const struct imgrec_model *m,
 
 /* ---- file --------------------------------------------------------------- */
 
-static int write_file(const struct imgrec_model *m, const struct checkpoint *c,
-                      const struct text *header, const char *path) {
-  struct imgrec_context *ctx = m->context;
-  struct file_writer *w = NULL;
-  uint64_t length = header->length;
-  int status = imgrec__writer_open(&w, &ctx->allocator, &ctx->error, path);
-  if (status < 0)
-    return status;
-  imgrec__file_order(&length, 1, sizeof length);
-  imgrec__writer_write(w, &length, sizeof length);
-  imgrec__writer_write(w, header->data, header->length);
-  status = export_data(m, c, write_bytes, w);
-  if (status < 0) {
-    imgrec__writer_abort(w);
-    return imgrec__fail_prefix(&ctx->error, status, "%s", path);
-  }
-  return imgrec__writer_commit(w, &ctx->error);
-}
-
 int imgrec__safetensors_write(const struct imgrec_model *m,
                               const struct checkpoint *c, const char *metadata,
-                              const char *path) {
+                              sink_fn give, void *sink) {
   struct text header;
   imgrec__text_init(&header, &m->context->allocator);
   int status = write_header(&header, m, c, metadata);
-  if (status < 0)
-    imgrec__fail_prefix(&m->context->error, status, "%s", path);
-  else
-    status = write_file(m, c, &header, path);
+  if (status >= 0) {
+    uint64_t length = header.length;
+    imgrec__file_order(&length, 1, sizeof length);
+    give(sink, &length, sizeof length);
+    give(sink, header.data, header.length);
+    status = export_data(m, c, give, sink);
+  }
   imgrec__text_free(&header);
   return status;
 }

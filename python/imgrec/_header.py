@@ -846,6 +846,8 @@ FUNCTIONS = {
     (c_char_p, [c_void_p]),
     "imgrec_model_save":
     (c_int, [c_void_p, c_char_p]),
+    "imgrec_model_save_memory":
+    (c_int, [c_void_p, c_void_p, c_uint64, POINTER(c_uint64)]),
     "imgrec_model_weight_type":
     (c_int, [c_void_p]),
     "imgrec_model_round_weights":

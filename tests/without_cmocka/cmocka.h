@@ -152,12 +152,12 @@ static inline void cmocka_assert_range(uintmax_t x, uintmax_t least,
   cmocka_assert(holds, what, file, line);
 }
 
-static inline void cmocka_assert_near(double a, double b, double far,
+static inline void cmocka_assert_near(double a, double b, double bound,
                                       const char *what, const char *file,
                                       int line) {
-  if (!(fabs(a - b) <= far))
+  if (!(fabs(a - b) <= bound))
     fprintf(stderr, "%s:%d: %.9g and %.9g\n", file, line, a, b);
-  cmocka_assert(fabs(a - b) <= far, what, file, line);
+  cmocka_assert(fabs(a - b) <= bound, what, file, line);
 }
 
 #define assert_true(c) cmocka_assert((c) ? 1 : 0, #c, __FILE__, __LINE__)
@@ -190,7 +190,7 @@ static inline void cmocka_assert_near(double a, double b, double far,
   cmocka_assert_bytes(1, a, b, n, #a " is " #b, __FILE__, __LINE__)
 #define assert_memory_not_equal(a, b, n)                                       \
   cmocka_assert_bytes(0, a, b, n, #a " is not " #b, __FILE__, __LINE__)
-#define assert_float_equal(a, b, far)                                          \
-  cmocka_assert_near(a, b, far, #a " is near " #b, __FILE__, __LINE__)
+#define assert_float_equal(a, b, bound)                                        \
+  cmocka_assert_near(a, b, bound, #a " is near " #b, __FILE__, __LINE__)
 
 #endif
