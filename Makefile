@@ -266,6 +266,7 @@ format: ## put every C file into form
 
 include mk/install.mk
 include mk/windows.mk
+include mk/wasm.mk
 include mk/python.mk
 include mk/dist.mk
 

@@ -45,7 +45,7 @@ static int size_hooked(const struct imgrec_context *ctx, struct error *e,
 int imgrec__read_file(struct blob *out, struct imgrec_context *ctx,
                       struct error *e, const char *path, uint64_t limit) {
   struct allocator *a = &ctx->allocator;
-  uint64_t size;
+  uint64_t size = 0;
   if (ctx->read == NULL)
     return imgrec__file_read(out, a, e, path, limit);
   int status = size_hooked(ctx, e, path, &size);
@@ -82,7 +82,7 @@ int imgrec__read_file_gz(struct blob *out, struct imgrec_context *ctx,
 int imgrec__read_head(const struct imgrec_context *ctx, struct error *e,
                       const char *path, void *buffer, size_t n,
                       size_t *out_size) {
-  uint64_t size;
+  uint64_t size = 0;
   if (ctx->read == NULL)
     return imgrec__file_head(path, e, buffer, n, out_size);
   int status = size_hooked(ctx, e, path, &size);

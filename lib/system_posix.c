@@ -44,6 +44,22 @@ void imgrec__system_free(void *p) {
   errno = kept;
 }
 
+#if defined(__EMSCRIPTEN__) /* whose mappings are blocks of malloc() */
+
+void *imgrec__system_map(size_t size) {
+  void *p = imgrec__system_alloc(size, 64);
+  if (p != NULL)
+    memset(p, 0, size);
+  return p;
+}
+
+void imgrec__system_unmap(void *p, size_t size) {
+  (void)size;
+  imgrec__system_free(p);
+}
+
+#else
+
 /* In huge pages where the system grants them: their first touch is four times
  * as fast. */
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -73,6 +89,8 @@ void imgrec__system_unmap(void *p, size_t size) {
   munmap(p, round_up(size, HUGE_PAGE));
   errno = kept;
 }
+
+#endif
 
 /* ---- Threads ------------------------------------------------------------ */
 
