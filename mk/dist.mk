@@ -21,3 +21,13 @@ check-dist: ## ... and whether it has all that is needed to build
 .PHONY: check-deb
 check-deb: ## Debian packages, built from the tarball, unpacked and used
 	sh tests/test_deb.sh $(BUILD)
+
+.PHONY: check-conan
+check-conan: ## the recipe for Conan 2, where that is installed; shared and static
+	@command -v conan >/dev/null || { echo "skipped: no conan"; exit 0; }; \
+	set -e; export CONAN_HOME=$(abspath $(BUILD))/conan; \
+	conan profile detect --exist-ok; \
+	for shared in False True; do \
+		conan create . --test-folder tests/conan \
+			-o "imgrec/*:shared=$$shared"; \
+	done
