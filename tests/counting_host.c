@@ -183,6 +183,33 @@ static void train(struct world *w) {
   imgrec_trainer_destroy(w->trainer);
 }
 
+/* What takes memory for its time, but all of it from the host. */
+static void use_data(struct world *w) {
+  imgrec_dataset *data = NULL;
+  imgrec_trainer *trainer = NULL;
+  imgrec_model *model = NULL, *bytes = NULL;
+  imgrec_tensor *map = NULL;
+  imgrec_fit_options fit;
+  imgrec_evaluation evaluation;
+  char text[4096];
+  imgrec_preset("tiny", 8, 8, 1, CLASSES, text, sizeof text);
+  imgrec_fit_options_init(&fit, sizeof fit);
+  imgrec_evaluation_init(&evaluation, sizeof evaluation);
+  fit.epochs = 1;
+  ROW(imgrec_dataset_open(&data, w->ctx, "examples/data/digits", NULL), 0);
+  ROW(imgrec_model_create(&model, w->ctx, text, NULL), 0);
+  ROW(imgrec_trainer_create(&trainer, model, NULL), 0);
+  ROW(imgrec_fit(trainer, data, NULL, &fit, NULL), 0);
+  ROW(imgrec_evaluate(model, data, &evaluation), 0);
+  ROW(imgrec_model_quantize(&bytes, model, data, NULL), 0);
+  ROW(imgrec_model_explain(&map, model, w->image, 0), 0);
+  imgrec_tensor_destroy(map);
+  imgrec_model_destroy(bytes);
+  imgrec_trainer_destroy(trainer);
+  imgrec_model_destroy(model);
+  imgrec_dataset_destroy(data);
+}
+
 static int make_world(struct world *w, const char *path) {
   const int64_t x[4] = {BATCH, SIDE, SIDE, 1}, y[2] = {BATCH, CLASSES};
   char text[4096];
@@ -224,6 +251,7 @@ int main(int argc, char **argv) {
   }
   recognise(&w, path);
   train(&w);
+  use_data(&w);
   if (failures)
     printf("%d calls did what they promise not to do\n", failures);
   return failures != 0;
