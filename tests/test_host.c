@@ -350,12 +350,13 @@ static void call_training(struct world *w) {
 }
 
 static void make_world(struct world *w) {
-  static const char picture[] = "P5 8 8 255\n0123456701234567"
-                                "012345670123456701234567012345670123456701234";
+  char picture[11 + 64] = "P5 8 8 255\n";
+  for (int i = 0; i < 64; i++)
+    picture[11 + i] = (char)(i * i);
   fresh_folder(w->root, "host");
-  put_bytes(w->root, "one/a.pgm", picture, 75);
-  put_bytes(w->root, "one/b.pgm", picture, 75);
-  put_bytes(w->root, "two/c.pgm", picture, 75);
+  put_bytes(w->root, "one/a.pgm", picture, sizeof picture);
+  put_bytes(w->root, "one/b.pgm", picture, sizeof picture);
+  put_bytes(w->root, "two/c.pgm", picture, sizeof picture);
   put_bytes(w->root, "two/d.pgm", "P5 8 8 255\n", 11);
   snprintf(w->image_path, sizeof w->image_path, "%s/one/a.pgm", w->root);
   snprintf(w->model_path, sizeof w->model_path, "%s/m.imgrec", w->root);
