@@ -35,12 +35,16 @@ static inline imgrec_tensor *pattern(imgrec_context *ctx, int height, int width,
   return t;
 }
 
-/* FNV-1a of the bytes. */
+/* FNV-1a of the bytes, those of floats as little-endian machines have them. */
 static inline uint32_t digest(const imgrec_tensor *t) {
   const unsigned char *p = imgrec_tensor_const_data(t);
+  const size_t turn = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ &&
+                              imgrec_tensor_dtype(t) == IMGREC_F32
+                          ? 3
+                          : 0;
   uint32_t value = 2166136261u;
   for (size_t i = 0; i < imgrec_tensor_nbytes(t); i++)
-    value = (value ^ p[i]) * 16777619u;
+    value = (value ^ p[i ^ turn]) * 16777619u;
   return value;
 }
 
