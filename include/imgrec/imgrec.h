@@ -22,8 +22,10 @@
  *  - Enumerators are passed as int; values are never reused.
  *  - Strings are UTF-8.  Paths are what fopen() takes.
  *  - The library never prints, exits, aborts, sets a signal handler, or
- *    touches the locale, the environment or the working directory.  Rounding
- *    mode and flush-to-zero of the calling thread are the same on return.
+ *    touches the locale, the environment or the working directory.  The
+ *    floating-point state of the calling thread (rounding, flush-to-zero,
+ *    traps, flags) and errno are the same on return; callbacks in between may
+ *    find the first as the library has it.
  *
  * Threads
  *  No global mutable state.  Use a context, and what was created from it, from
