@@ -282,6 +282,7 @@ static void call_model(struct world *w) {
 static void call_recognition(struct world *w) {
   imgrec_result results[CLASSES];
   imgrec_model *m = w->model, *other = NULL, *bad = NULL;
+  size_t size;
   CALL(imgrec_model_forward(m, w->x, w->y));
   CALL(imgrec_model_classify(m, w->rgb, CLASSES, results));
   MAKE(imgrec_model_explain(&made, m, w->image, -1));
@@ -302,6 +303,7 @@ static void call_recognition(struct world *w) {
   imgrec_model_destroy(other);
   CALL(imgrec_model_round_weights(m, IMGREC_WEIGHTS_BF16));
   CALL(imgrec_model_save(m, w->model_path));
+  CALL(imgrec_model_save_memory(m, NULL, 0, &size));
   CALL(imgrec_model_load(&other, w->ctx, w->model_path, NULL));
   CALL(imgrec_model_load_weights(other, w->model_path));
   CALL(imgrec_model_transfer_weights(other, w->model_path));
@@ -312,6 +314,7 @@ static void call_recognition(struct world *w) {
   FAIL(imgrec_model_load(&bad, w->ctx, w->root, NULL));
   FAIL(imgrec_model_load_memory(&bad, w->ctx, "junk", 4, NULL));
   FAIL(imgrec_model_save(m, "no/such/folder/model"));
+  FAIL(imgrec_model_save_memory(m, &bad, sizeof bad, &size));
 }
 
 static void call_training(struct world *w) {
