@@ -39,8 +39,20 @@ static char *narrow(const wchar_t *wide) {
   return text;
 }
 
-static void use_utf8(DWORD which) {
-  HANDLE h = GetStdHandle(which);
+/* Of the console, whose other programs it is for again in the end. */
+static UINT code_page;
+
+static void restore_code_page(void) { SetConsoleOutputCP(code_page); }
+
+static void use_utf8(void) {
+  code_page = GetConsoleOutputCP();
+  if (code_page != 0 && atexit(restore_code_page) == 0)
+    SetConsoleOutputCP(CP_UTF8);
+}
+
+/* Lets a stream move the cursor and change colours. */
+static void use_escapes(DWORD stream) {
+  HANDLE h = GetStdHandle(stream);
   DWORD mode;
   if (GetConsoleMode(h, &mode))
     SetConsoleMode(h, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
@@ -56,9 +68,9 @@ char **os_begin(int *argc, char **argv) {
   int count, new_mode = 0;
   _setmode(_fileno(stdout), _O_BINARY);
   _setmode(_fileno(stderr), _O_BINARY);
-  SetConsoleOutputCP(CP_UTF8);
-  use_utf8(STD_OUTPUT_HANDLE);
-  use_utf8(STD_ERROR_HANDLE);
+  use_utf8();
+  use_escapes(STD_OUTPUT_HANDLE);
+  use_escapes(STD_ERROR_HANDLE);
   if (__wgetmainargs(&count, &wide, &environment, 1, &new_mode) != 0)
     return argv;
   char **out = calloc((size_t)count + 1, sizeof *out);
