@@ -255,6 +255,18 @@ def test_lifetimes():
     raises(BufferError, "", lent.append, 4)
     tensor.close()
     lent.append(4)
+
+    def raising(*_):
+        raise KeyError("log")
+
+    loud = imgrec.Context(log=raising)
+    quiet = loud.bytes
+    data = toy_data(8, loud)
+    trainer = imgrec.Trainer(imgrec.Model(TEXT, loud))
+    raises(KeyError, "log", trainer.fit, data, epochs=1, best="no/such/x")
+    del data, trainer
+    gc.collect()
+    assert loud.bytes == quiet
     readonly = imgrec.Tensor.wrap(bytes(4), context=context).data
     raises(TypeError, "read", readonly.__setitem__, 0, 1)
 

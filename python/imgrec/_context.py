@@ -94,7 +94,13 @@ class Context:
              kept: Any = None) -> O:
         """An object of the class from the handle that create() gives."""
         out = c_void_p()
-        self.call(create, byref(out), *arguments)
+        try:
+            self.call(create, byref(out), *arguments)
+        except BaseException:
+            # A callback may have raised though the object was made.
+            if out.value:
+                self._discard(getattr(lib, kind._destroy), out.value)
+            raise
         return self.owning(kind, out, kept)
 
     def owning(self, kind: Type[O], out: c_void_p, kept: Any = None) -> O:

@@ -16,6 +16,8 @@ NAME = "libimgrec.so.0"
 class Error(Exception):
     """A call failed, with the library's sentence; `status` is its code."""
 
+    __module__ = "imgrec"
+
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
         self.status = _status(status)

@@ -38,12 +38,11 @@ class Tensor(Object):
     def __init__(self, shape: Sequence[int],
                  dtype: Union[h.DType, str] = h.DType.F32,
                  context: Optional[Context] = None) -> None:
+        context = context or default_context()
         sizes = (c_int64 * len(shape))(*shape)
-        made = (context or default_context()).make(
-            Tensor, lib.imgrec_tensor_create,
-            (context or default_context())._value, number(h.DType, dtype),
-            len(sizes), sizes)
-        self._handle = made._handle
+        self._handle = context.make(
+            Tensor, lib.imgrec_tensor_create, context._value,
+            number(h.DType, dtype), len(sizes), sizes)._handle
 
     @classmethod
     def wrap(cls, source: Any, dtype: Union[h.DType, str, None] = None,
