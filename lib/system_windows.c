@@ -284,7 +284,7 @@ int imgrec__path_absolute(const char *path) {
 
 size_t imgrec__folder_length(const char *path) {
   size_t n = strlen(path);
-  while (n > 0 && !is_separator(path[n - 1]) && path[n - 1] != ':')
+  while (n > 0 && !is_separator(path[n - 1]) && !(n == 2 && path[1] == ':'))
     n--;
   return n;
 }

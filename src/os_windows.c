@@ -190,7 +190,8 @@ void os_list(const char *folder, void (*each)(void *user, const char *name),
 
 size_t os_folder_length(const char *path) {
   size_t n = strlen(path);
-  while (n > 0 && strchr("/\\:", path[n - 1]) == NULL)
+  while (n > 0 && strchr("/\\", path[n - 1]) == NULL &&
+         !(n == 2 && path[1] == ':'))
     n--;
   return n;
 }

@@ -140,6 +140,7 @@ static void test_system__paths(void **state) {
   assert_int_equal(imgrec__folder_length("name"), 0);
   assert_int_equal(imgrec__folder_length("a/b/name"), 4);
   assert_int_equal(imgrec__folder_length("/name"), 1);
+  assert_int_equal(imgrec__folder_length("pack:"), 0);
   assert_true(imgrec__path_absolute("/a"));
   assert_false(imgrec__path_absolute("a/b"));
   assert_false(imgrec__path_absolute(""));
