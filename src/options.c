@@ -256,7 +256,7 @@ static const struct option_spec specs[] = {
      AT(threads), 1, 256, RUNS | CMD_BENCH | CMD_SUGGEST | CMD_CHECK,
      KIND_INTEGER, 0},
     {"isa", "NAME",
-     "instruction set: auto, scalar, avx2, avx512 or neon (auto);\n"
+     "instructions: auto, scalar, avx2, avx512 or neon (auto);\n"
      "results are the same with each",
      "auto|scalar|avx2|avx512|neon", AT(isa), 0, 0,
      RUNS | CMD_BENCH | CMD_SUGGEST, KIND_CHOICE, 0},
