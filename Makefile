@@ -75,15 +75,18 @@ ISAS += avx2 avx512
 else ifeq ($(MACHINE),aarch64)
 ISAS += neon
 endif
+# What passes over memory, from passes.c, is AVX2's with AVX-512 too.
+PASSES := $(filter-out avx512,$(ISAS))
 # Those of products of bytes, from qisa.c: VNNI is one more.
 QISAS := $(ISAS) $(if $(filter avx512,$(ISAS)),avx512vnni)
 ISA_FLAGS_avx512vnni := $(ISA_FLAGS_avx512) -mavx512vnni -DIMGREC_VNNI
 
 TEMPLATES := $(wildcard lib/kernels/*_tmpl.c) lib/kernels/isa.c \
-	lib/kernels/qisa.c
+	lib/kernels/passes.c lib/kernels/qisa.c
 LIB_SRC := $(filter-out $(TEMPLATES),$(wildcard lib/*.c lib/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) \
 	$(ISAS:%=$(BUILD)/lib/kernels/isa_%.o) \
+	$(PASSES:%=$(BUILD)/lib/kernels/passes_%.o) \
 	$(QISAS:%=$(BUILD)/lib/kernels/qisa_%.o)
 CMD_SRC := $(wildcard src/*.c)
 CMD_OBJ := $(CMD_SRC:%.c=$(BUILD)/%.o)
@@ -114,6 +117,11 @@ $(BUILD)/imgrec: $(CMD_OBJ) $(STATIC)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
+	@mkdir -p $(@D)
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
+		-DIMGREC_ISA=$* -c -o $@ $<
+
+$(BUILD)/lib/kernels/passes_%.o: lib/kernels/passes.c
 	@mkdir -p $(@D)
 	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
 		-DIMGREC_ISA=$* -c -o $@ $<

@@ -107,7 +107,8 @@ static void check_pool(const struct kernels *k) {
   if (won)
     memset(won, 99, n);
   /* not a float behind the last pixel's channels */
-  k->finish_pool((float *)y, won, p.pixel, p.x, p.row, &p.e, p.width, p.c);
+  k->pass->finish_pool((float *)y, won, p.pixel, p.x, p.row, &p.e, p.width,
+                       p.c);
   compare_pool(k, &p, y, won);
   free_epilogue(&p.e);
   free(p.x);
@@ -181,7 +182,7 @@ static void check_mask(const struct kernels *k) {
     won[i] = (uint8_t)below(5);
     want[i] = won[i] == 4 ? 0 : got[i];
   }
-  k->mask_lost((float *)got, won, n);
+  k->pass->mask_lost((float *)got, won, n);
   const struct call call = {.name = "mask_lost", .n = n, .words = n + GUARD};
   assert_same(&call, k->name, want, got);
   free(dy);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes of images: turned from rows to columns, weighed and added (a part of
- * isa.c). */
+ * passes.c). */
 
 /* ---- dst[j][i] = src[i][j], i < rows, j < columns ----------------------- */
 

@@ -110,29 +110,54 @@ INLINE int square_columns(const int size, const int move, const int outs) {
   return (outs - 1) * move + size;
 }
 
-INLINE void load_columns(vf *col, const struct sweep *s, struct row row,
-                         ptrdiff_t first, const int count, size_t c,
-                         const size_t n, const int inside) {
-  if (inside && row.width > 0) {
-    const float *x = row.x + (size_t)first * s->channels + c;
-    UNROLL for (int j = 0; j < count; j++) col[j] =
-        load_upto(x + (size_t)j * s->channels, n);
-  } else {
-    UNROLL for (int j = 0; j < count; j++) col[j] =
-        pixel(s, row, first + j, c, n);
-  }
+/* Neighbouring pixels of a row, VF channels of each, `step` floats apart. */
+struct strip {
+  const float *x;
+  size_t step;
+};
+
+/* Room for those that do not lie there: outside the image, or less than VF
+ * channels. */
+enum { STRIP = (TILE - 1) * 2 + LARGEST_SQUARE };
+struct strip_room {
+  float x[STRIP * VF];
+};
+
+static struct strip strip_copy(struct strip_room *room, const struct sweep *s,
+                               struct row row, ptrdiff_t first, int count,
+                               size_t c, size_t n) {
+  for (int j = 0; j < count; j++)
+    store(room->x + j * VF, pixel(s, row, first + j, c, n));
+  return (struct strip){room->x, VF};
+}
+
+INLINE struct strip strip_of(struct strip_room *room, const struct sweep *s,
+                             int i, ptrdiff_t first, const int count, size_t c,
+                             size_t n) {
+  static const float zeros[VF];
+  const struct row row = tap_row(s, (size_t)i);
+  if (row.width == 0)
+    return (struct strip){zeros, 0};
+  if (n < VF || first < 0 || first + count > (ptrdiff_t)row.width)
+    return strip_copy(room, s, row, first, count, c, n);
+  return (struct strip){row.x + (size_t)first * s->channels + c, s->channels};
+}
+
+INLINE void load_strip(vf *col, struct strip strip, const int count) {
+  UNROLL for (int j = 0; j < count; j++) col[j] =
+      load(strip.x + (size_t)j * strip.step);
 }
 
 INLINE void sum_square(vf sum[TILE], const struct sweep *s, size_t c,
                        const size_t n, const int size, const int move,
-                       const int turned, const int inside) {
+                       const int turned) {
+  const int count = square_columns(size, move, TILE);
+  struct strip_room room;
   ptrdiff_t first = s->cols.at - (turned ? size - 1 : 0);
   for (int i = 0; i < size; i++) {
-    vf col[(TILE - 1) * 2 + LARGEST_SQUARE];
-    const struct row row = tap_row(s, (size_t)i);
+    vf col[STRIP];
     const float *w = s->w + tap_weights(s, (size_t)i) + c;
-    load_columns(col, s, row, first, square_columns(size, move, TILE), c, n,
-                 inside);
+    load_strip(col, strip_of(&room, s, i, first, count, c, n), count);
     UNROLL for (int j = 0; j < size; j++) {
       vf weight = load_upto(w + (size_t)j * s->channels, n);
       int at = turned ? size - 1 - j : j;
@@ -155,63 +180,45 @@ INLINE void store_outs(float *y, const vf sum[TILE], const struct sweep *s,
 /* How a tile is summed. */
 struct way {
   int size; /* of a square kernel; 0: any */
-  int move, turned, inside, outs;
+  int move, turned, outs;
 };
-
-INLINE void tile(float *y, const struct sweep *s, size_t c, const size_t n,
-                 const struct way way) {
-  vf sum[TILE] = {{0}};
-  if (way.size > 0)
-    sum_square(sum, s, c, n, way.size, way.move, way.turned, way.inside);
-  else
-    sum_any(sum, s, c, n, way.outs);
-  store_outs(y, sum, s, c, n, way.outs);
-}
 
 INLINE void tile_channels(float *y, const struct sweep *s,
                           const struct way way) {
-  size_t c = 0;
-  for (; c + VF <= s->channels; c += VF)
-    tile(y, s, c, VF, way);
-  if (s->channels % VF > 0)
-    tile(y, s, c, s->channels % VF, way);
+  for (size_t c = 0; c < s->channels; c += VF) {
+    const size_t n = s->channels - c < VF ? s->channels - c : VF;
+    vf sum[TILE] = {{0}};
+    if (way.size > 0)
+      sum_square(sum, s, c, n, way.size, way.move, way.turned);
+    else
+      sum_any(sum, s, c, n, way.outs);
+    store_outs(y, sum, s, c, n, way.outs);
+  }
 }
 
 static void tile_any(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){0, 0, 0, 0, TILE});
+  tile_channels(y, s, (struct way){0, 0, 0, TILE});
 }
-
 static void tile_one(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){0, 0, 0, 0, 1});
+  tile_channels(y, s, (struct way){0, 0, 0, 1});
 }
-
-INLINE void tile_square(float *y, const struct sweep *s, const int size,
-                        const int move, const int turned) {
-  ptrdiff_t first = s->cols.at - (turned ? size - 1 : 0);
-  ptrdiff_t last = first + square_columns(size, move, TILE);
-  if (first >= 0 && last <= (ptrdiff_t)s->width)
-    tile_channels(y, s, (struct way){size, move, turned, 1, TILE});
-  else
-    tile_channels(y, s, (struct way){size, move, turned, 0, TILE});
-}
-
 static void tile_3(float *y, const struct sweep *s) {
-  tile_square(y, s, 3, 1, 0);
+  tile_channels(y, s, (struct way){3, 1, 0, TILE});
 }
 static void tile_3_apart(float *y, const struct sweep *s) {
-  tile_square(y, s, 3, 2, 0);
+  tile_channels(y, s, (struct way){3, 2, 0, TILE});
 }
 static void tile_3_turned(float *y, const struct sweep *s) {
-  tile_square(y, s, 3, 1, 1);
+  tile_channels(y, s, (struct way){3, 1, 1, TILE});
 }
 static void tile_5(float *y, const struct sweep *s) {
-  tile_square(y, s, 5, 1, 0);
+  tile_channels(y, s, (struct way){5, 1, 0, TILE});
 }
 static void tile_5_apart(float *y, const struct sweep *s) {
-  tile_square(y, s, 5, 2, 0);
+  tile_channels(y, s, (struct way){5, 2, 0, TILE});
 }
 static void tile_5_turned(float *y, const struct sweep *s) {
-  tile_square(y, s, 5, 1, 1);
+  tile_channels(y, s, (struct way){5, 1, 1, TILE});
 }
 
 typedef void (*sweep_fn)(float *y, const struct sweep *s);
@@ -294,8 +301,8 @@ INLINE void gain_any(float *dw, const vf *dy, const struct sweep *s, size_t c,
     for (size_t j = 0; j < s->cols.count; j++, to += s->channels) {
       ptrdiff_t col = s->cols.at + (ptrdiff_t)j * s->cols.step;
       vf sum = load_upto(to, n);
-      UNROLL for (int t = 0; t < outs; t++) sum =
-          vfma(pixel(s, row, col + t * s->move, c, n), dy[t], sum);
+      for (int t = 0; t < outs; t++)
+        sum = vfma(pixel(s, row, col + t * s->move, c, n), dy[t], sum);
       store_upto(to, sum, n);
     }
   }
@@ -303,12 +310,13 @@ INLINE void gain_any(float *dw, const vf *dy, const struct sweep *s, size_t c,
 
 INLINE void gain_square(float *dw, const vf *dy, const struct sweep *s,
                         size_t c, const size_t n, const int size,
-                        const int move, const int inside) {
+                        const int move) {
+  const int count = square_columns(size, move, TILE);
+  struct strip_room room;
   for (int i = 0; i < size; i++) {
-    vf col[(TILE - 1) * 2 + LARGEST_SQUARE];
+    vf col[STRIP];
     float *to = dw + tap_weights(s, (size_t)i) + c;
-    load_columns(col, s, tap_row(s, (size_t)i), s->cols.at,
-                 square_columns(size, move, TILE), c, n, inside);
+    load_strip(col, strip_of(&room, s, i, s->cols.at, count, c, n), count);
     UNROLL for (int j = 0; j < size; j++) {
       vf sum = load_upto(to + (size_t)j * s->channels, n);
       UNROLL for (int t = 0; t < TILE; t++) sum =
@@ -324,45 +332,30 @@ INLINE void load_outs(vf *d, const float *dy, const struct sweep *s,
       load_upto(dy + (size_t)t * s->channels, n);
 }
 
-INLINE void gain(float *dw, const float *dy, const struct sweep *s, size_t c,
-                 const size_t n, const struct way way) {
-  vf d[TILE];
-  load_outs(d, dy + c, s, n, way.outs);
-  if (way.size > 0)
-    gain_square(dw, d, s, c, n, way.size, way.move, way.inside);
-  else
-    gain_any(dw, d, s, c, n, way.outs);
-}
-
 INLINE void gain_channels(float *dw, const float *dy, const struct sweep *s,
                           const struct way way) {
-  size_t c = 0;
-  for (; c + VF <= s->channels; c += VF)
-    gain(dw, dy, s, c, VF, way);
-  if (s->channels % VF > 0)
-    gain(dw, dy, s, c, s->channels % VF, way);
-}
-
-INLINE void gain_tile_square(float *dw, const float *dy, const struct sweep *s,
-                             const int size, const int move) {
-  ptrdiff_t last = s->cols.at + square_columns(size, move, TILE);
-  if (s->cols.at >= 0 && last <= (ptrdiff_t)s->width)
-    gain_channels(dw, dy, s, (struct way){size, move, 0, 1, TILE});
-  else
-    gain_channels(dw, dy, s, (struct way){size, move, 0, 0, TILE});
+  for (size_t c = 0; c < s->channels; c += VF) {
+    const size_t n = s->channels - c < VF ? s->channels - c : VF;
+    vf d[TILE];
+    load_outs(d, dy + c, s, n, way.outs);
+    if (way.size > 0)
+      gain_square(dw, d, s, c, n, way.size, way.move);
+    else
+      gain_any(dw, d, s, c, n, way.outs);
+  }
 }
 
 static void gain_3(float *dw, const float *dy, const struct sweep *s) {
-  gain_tile_square(dw, dy, s, 3, 1);
+  gain_channels(dw, dy, s, (struct way){3, 1, 0, TILE});
 }
 static void gain_3_apart(float *dw, const float *dy, const struct sweep *s) {
-  gain_tile_square(dw, dy, s, 3, 2);
+  gain_channels(dw, dy, s, (struct way){3, 2, 0, TILE});
 }
 static void gain_tile(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){0, 0, 0, 0, TILE});
+  gain_channels(dw, dy, s, (struct way){0, 0, 0, TILE});
 }
 static void gain_one(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){0, 0, 0, 0, 1});
+  gain_channels(dw, dy, s, (struct way){0, 0, 0, 1});
 }
 
 typedef void (*gain_fn)(float *dw, const float *dy, const struct sweep *s);

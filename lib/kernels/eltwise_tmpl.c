@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions of each element alone: sums, activations and their gradients, the
- * optimizers' updates (a part of isa.c). */
+ * optimizers' updates (a part of passes.c). */
 
 /* ---- Arithmetic --------------------------------------------------------- */
 

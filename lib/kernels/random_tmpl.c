@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Random numbers (Philox4x32-10 of Salmon et al. 2011), as rng.c makes them one
- * by one (a part of isa.c): number i of a stream is a function of seed, stream
- * and i alone. */
+ * by one (a part of passes.c): number i of a stream is a function of seed,
+ * stream and i alone. */
 
 /* ---- Philox ------------------------------------------------------------- */
 

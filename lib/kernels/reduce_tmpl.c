@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows with one number a channel, sums over rows, and sums over a row (a part
- * of isa.c). */
+ * of passes.c). */
 
 /* ---- One number a channel ----------------------------------------------- */
 

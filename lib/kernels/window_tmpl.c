@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pooling over windows of an image (a part of isa.c). */
+/* Pooling over windows of an image (a part of passes.c). */
 
 /* ---- Where a window lies ------------------------------------------------ */
 
@@ -56,94 +56,95 @@ INLINE size_t area_offset(const struct window *w, struct area a) {
 
 /* ---- Forward ------------------------------------------------------------ */
 
+enum pool { MOST, LEAST, MEAN };
+
+INLINE vf join(vf tap, vf so_far, const enum pool pool) {
+  return pool == MEAN    ? tap + so_far
+         : pool == LEAST ? vmin(tap, so_far)
+                         : vmax(tap, so_far);
+}
+
 /* All taps of n <= VF channels in the order (ky, kx): best = join(tap, best),
  * where best starts as the first tap, or as zero. */
-INLINE vf join_taps(const float *x, const struct window *w, struct area a,
-                    const size_t n, const int from_zero, vf (*join)(vf, vf)) {
-  vf best = from_zero ? (vf){0} : load_upto(x, n);
+INLINE void join_taps(float *y, const float *x, const struct window *w,
+                      struct area a, size_t n, const enum pool pool) {
+  vf best = pool == MEAN ? (vf){0} : load_upto(x, n);
   for (size_t i = a.top; i < a.bottom; i++, x += w->width * w->channels) {
     const float *tap = x;
     for (size_t j = a.left; j < a.right; j++, tap += w->channels)
-      best = join(load_upto(tap, n), best);
+      best = join(load_upto(tap, n), best, pool);
   }
-  return best;
+  store_upto(y, pool == MEAN ? best / (float)area_size(a) : best, n);
 }
 
-INLINE vf join_square(const float *x, const struct window *w, const int size,
-                      const size_t n, const int from_zero, vf (*join)(vf, vf)) {
-  vf best = from_zero ? (vf){0} : load_upto(x, n);
+/* Output number ox of the row, from channel c on. */
+INLINE void pool_pixel(float *y, const float *x, const struct window *w,
+                       size_t oy, size_t ox, size_t c, const enum pool pool) {
+  struct area a = area_of(w, oy, ox);
+  x += area_offset(w, a);
+  y += ox * w->channels;
+  for (; c < w->channels; c += VF)
+    join_taps(y + c, x + c, w, a, w->channels - c < VF ? w->channels - c : VF,
+              pool);
+}
+
+/* The first of equal taps wins.  A NaN wins only as the first tap; it then
+ * stays. */
+static void pool_most(float *y, const float *x, const struct window *w,
+                      size_t oy, size_t ox, size_t c) {
+  pool_pixel(y, x, w, oy, ox, c, MOST);
+}
+
+static void min_pool(float *y, const float *x, const struct window *w,
+                     size_t oy) {
+  for (size_t ox = 0; ox < w->out_width; ox++)
+    pool_pixel(y, x, w, oy, ox, 0, LEAST);
+}
+
+static void avg_pool(float *y, const float *x, const struct window *w,
+                     size_t oy) {
+  for (size_t ox = 0; ox < w->out_width; ox++)
+    pool_pixel(y, x, w, oy, ox, 0, MEAN);
+}
+
+INLINE void most_of_square(float *y, const float *x, const struct window *w,
+                           const int size) {
+  vf best = load(x);
   UNROLL for (int i = 0; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    best = join(load_upto(x + tap * w->channels, n), best);
+    best = vmax(load(x + tap * w->channels), best);
   }
-  return best;
+  store(y, best);
 }
 
-INLINE vf scaled(vf v, size_t count, const int mean) {
-  return mean ? v / (float)count : v;
-}
-
-INLINE void pool_vector(float *y, const float *x, const struct window *w,
-                        struct area a, const size_t n, const int size,
-                        const int mean, vf (*join)(vf, vf)) {
-  vf v = size > 0 ? join_square(x, w, size, n, mean, join)
-                  : join_taps(x, w, a, n, mean, join);
-  store_upto(y, scaled(v, area_size(a), mean), n);
-}
-
-/* size 0: any. */
-INLINE void pool_pixel(float *y, const float *x, const struct window *w,
-                       struct area a, const int size, const int mean,
-                       vf (*join)(vf, vf)) {
-  const float *first = x + area_offset(w, a);
-  size_t c = 0;
-  for (; c + VF <= w->channels; c += VF)
-    pool_vector(y + c, first + c, w, a, VF, size, mean, join);
-  if (w->channels % VF > 0)
-    pool_vector(y + c, first + c, w, a, w->channels % VF, size, mean, join);
-}
-
+/* Whole vectors of channels by unrolled loops. */
 INLINE void pool_span(float *y, const float *x, const struct window *w,
-                      size_t oy, const struct span *s, const int size,
-                      const int mean, vf (*join)(vf, vf)) {
-  struct area a = area_of(w, oy, s->begin);
+                      size_t oy, const struct span *s, const int size) {
+  const size_t channels = w->channels;
+  const float *first = x + area_offset(w, area_of(w, oy, s->begin));
   for (size_t ox = s->begin; ox < s->end; ox++) {
-    pool_pixel(y + ox * w->channels, x, w, a, size, mean, join);
-    a.left += w->stride[1];
-    a.right += w->stride[1];
+    size_t c = 0;
+    for (; c + VF <= channels; c += VF)
+      most_of_square(y + ox * channels + c, first + c, w, size);
+    if (c < channels)
+      pool_most(y, x, w, oy, ox, c);
+    first += w->stride[1] * channels;
   }
 }
 
-INLINE void pool_row(float *y, const float *x, const struct window *w,
-                     size_t oy, const int mean, vf (*join)(vf, vf)) {
+static void max_pool(float *y, const float *x, const struct window *w,
+                     size_t oy) {
   const struct span s = square_span(w, oy);
   for (size_t ox = 0; ox < w->out_width; ox++) {
     if (ox >= s.begin && ox < s.end)
       ox = s.end;
     if (ox < w->out_width)
-      pool_pixel(y + ox * w->channels, x, w, area_of(w, oy, ox), 0, mean, join);
+      pool_most(y, x, w, oy, ox, 0);
   }
   if (s.size == 2)
-    pool_span(y, x, w, oy, &s, 2, mean, join);
+    pool_span(y, x, w, oy, &s, 2);
   else if (s.size == 3)
-    pool_span(y, x, w, oy, &s, 3, mean, join);
-}
-
-/* The first of equal taps wins.  A NaN wins only as the first tap; it then
- * stays. */
-static void max_pool(float *y, const float *x, const struct window *w,
-                     size_t oy) {
-  pool_row(y, x, w, oy, 0, vmax);
-}
-
-static void min_pool(float *y, const float *x, const struct window *w,
-                     size_t oy) {
-  pool_row(y, x, w, oy, 0, vmin);
-}
-
-static void avg_pool(float *y, const float *x, const struct window *w,
-                     size_t oy) {
-  pool_row(y, x, w, oy, 1, sum_of);
+    pool_span(y, x, w, oy, &s, 3);
 }
 
 /* The whole image of `rows` pixels, summed in double. */
@@ -164,10 +165,9 @@ static void mean_rows(float *y, const float *x, size_t rows, size_t stride,
   size_t c = 0;
   for (; c + BLOCKS * VD <= channels; c += BLOCKS * VD)
     mean_vectors(y + c, x + c, rows, stride, VD, BLOCKS);
-  for (; c + VD <= channels; c += VD)
-    mean_vectors(y + c, x + c, rows, stride, VD, 1);
-  if (channels % VD > 0)
-    mean_vectors(y + c, x + c, rows, stride, channels % VD, 1);
+  for (; c < channels; c += VD)
+    mean_vectors(y + c, x + c, rows, stride,
+                 channels - c < VD ? channels - c : VD, 1);
 }
 
 /* ---- Backward ----------------------------------------------------------- */
@@ -180,17 +180,14 @@ static void clear_pixels(float *dx, const struct window *w, size_t first,
            (last - first) * w->channels * sizeof *dx);
 }
 
-INLINE vi greater(vf a, vf b) { return a > b; }
-INLINE vi less(vf a, vf b) { return a < b; }
-
 /* The winning tap so far, of each channel. */
 struct contest {
   vf best;
   vi won;
 };
 
-INLINE void compete(struct contest *c, vf v, int32_t tap, vi (*beats)(vf, vf)) {
-  vi better = beats(v, c->best);
+INLINE void compete(struct contest *c, vf v, int32_t tap, const int least) {
+  vi better = least ? v < c->best : v > c->best;
   c->best = vselect(better, v, c->best);
   c->won = vselect_int(better, tap - (vi){0}, c->won);
 }
@@ -209,84 +206,76 @@ struct spread {
   const float *dy, *x;
   const struct window *w;
   size_t first, last;
+  int least, fresh;
 };
 
 /* n channels from float `in` of dx and x, and float `out` of dy, on. */
-INLINE void give_winner(const struct spread *s, size_t in, size_t out,
-                        struct area a, const size_t n, const int fresh,
-                        vi (*beats)(vf, vf)) {
+static void give_winner(const struct spread *s, size_t in, size_t out,
+                        struct area a, size_t n) {
   const size_t channels = s->w->channels, row = s->w->width * channels;
   const float *x = s->x + in;
   struct contest c = {load_upto(x, n), {0}};
   int32_t tap = 0;
   for (size_t i = a.top; i < a.bottom; i++, x += row)
     for (size_t j = 0; j < a.right - a.left; j++)
-      compete(&c, load_upto(x + j * channels, n), tap++, beats);
+      compete(&c, load_upto(x + j * channels, n), tap++, s->least);
   vf dy = load_upto(s->dy + out, n);
   float *dx = s->dx + in;
   tap = 0;
   for (size_t i = a.top; i < a.bottom; i++, dx += row)
     for (size_t j = 0; j < a.right - a.left; j++, tap++)
       if (i >= s->first && i < s->last)
-        give(dx + j * channels, dy, c.won, tap, n, fresh);
+        give(dx + j * channels, dy, c.won, tap, n, s->fresh);
 }
 
+/* A whole vector of a square window with all taps. */
 INLINE void give_square(const struct spread *s, size_t in, size_t out,
-                        const int size, const size_t n, const int fresh,
-                        vi (*beats)(vf, vf)) {
+                        const int size, const int fresh) {
   const struct window *w = s->w;
   const float *x = s->x + in;
   float *dx = s->dx + in;
-  struct contest c = {load_upto(x, n), {0}};
+  struct contest c = {load(x), {0}};
   UNROLL for (int i = 1; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    compete(&c, load_upto(x + tap * w->channels, n), i, beats);
+    compete(&c, load(x + tap * w->channels), i, 0);
   }
-  vf dy = load_upto(s->dy + out, n);
+  vf dy = load(s->dy + out);
   UNROLL for (int i = 0; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    give(dx + tap * w->channels, dy, c.won, i, n, fresh);
+    give(dx + tap * w->channels, dy, c.won, i, VF, fresh);
   }
 }
 
-INLINE void spread_vector(const struct spread *s, size_t in, size_t out,
-                          struct area a, const size_t n, const int size,
-                          const int fresh, vi (*beats)(vf, vf)) {
-  if (size > 0)
-    give_square(s, in, out, size, n, fresh, beats);
-  else
-    give_winner(s, in, out, a, n, fresh, beats);
-}
-
-/* The window of output number `out`. */
+/* The window of output number `out`; size 0: any. */
 INLINE void spread_pixel(const struct spread *s, size_t out, struct area a,
-                         const int size, const int fresh, vi (*beats)(vf, vf)) {
+                         const int size, const int fresh) {
   const size_t channels = s->w->channels, in = area_offset(s->w, a);
   size_t c = 0;
-  for (; c + VF <= channels; c += VF)
-    spread_vector(s, in + c, out * channels + c, a, VF, size, fresh, beats);
-  if (channels % VF > 0)
-    spread_vector(s, in + c, out * channels + c, a, channels % VF, size, fresh,
-                  beats);
+  for (; size > 0 && c + VF <= channels; c += VF)
+    give_square(s, in + c, out * channels + c, size, fresh);
+  for (; c < channels; c += VF)
+    give_winner(s, in + c, out * channels + c, a,
+                channels - c < VF ? channels - c : VF);
 }
 
-INLINE void spread_row(const struct spread *s, size_t oy, const int fresh,
-                       vi (*beats)(vf, vf)) {
+static void spread_row(const struct spread *s, size_t oy) {
   const struct window *w = s->w;
   struct span square = square_span(w, oy);
   struct area a = area_of(w, oy, 0);
-  if (a.top < s->first || a.bottom > s->last)
+  if (s->least || a.top < s->first || a.bottom > s->last)
     square = (struct span){0, 0, 0};
   for (size_t ox = 0; ox < w->out_width; ox++) {
     size_t out = oy * w->out_width + ox;
     int inside = ox >= square.begin && ox < square.end;
     a = area_of(w, oy, ox);
-    if (inside && square.size == 2)
-      spread_pixel(s, out, a, 2, fresh, beats);
-    else if (inside && !fresh)
-      spread_pixel(s, out, a, 3, fresh, beats);
+    if (inside && square.size == 2 && s->fresh)
+      spread_pixel(s, out, a, 2, 1);
+    else if (inside && square.size == 2)
+      spread_pixel(s, out, a, 2, 0);
+    else if (inside && !s->fresh)
+      spread_pixel(s, out, a, 3, 0);
     else
-      spread_pixel(s, out, a, 0, fresh, beats);
+      spread_pixel(s, out, a, 0, 0);
   }
 }
 
@@ -311,31 +300,30 @@ INLINE void clear_ahead(const struct spread *s, size_t *done, size_t to) {
   *done = to > *done ? to : *done;
 }
 
-INLINE void extreme_pool_grad(const struct spread *s, vi (*beats)(vf, vf)) {
+static void extreme_pool_grad(const struct spread *s) {
   size_t done = s->first, end = last_window(s->w, s->last);
   for (size_t oy = first_window(s->w, s->first); oy < end; oy++) {
     clear_ahead(s, &done, area_of(s->w, oy, 0).bottom);
-    spread_row(s, oy, 0, beats);
+    spread_row(s, oy);
   }
   clear_ahead(s, &done, s->last);
 }
 
 static void max_pool_grad(float *dx, const float *dy, const float *x,
                           const struct window *w, size_t first, size_t last) {
-  const struct spread s = {dx, dy, x, w, first, last};
-  extreme_pool_grad(&s, greater);
+  const struct spread s = {dx, dy, x, w, first, last, 0, 0};
+  extreme_pool_grad(&s);
 }
 
 static void min_pool_grad(float *dx, const float *dy, const float *x,
                           const struct window *w, size_t first, size_t last) {
-  const struct spread s = {dx, dy, x, w, first, last};
-  extreme_pool_grad(&s, less);
+  const struct spread s = {dx, dy, x, w, first, last, 1, 0};
+  extreme_pool_grad(&s);
 }
 
 /* The rows from the window's first to the next one's are all of this output
  * row's; what no window covers is cleared. */
-INLINE void extreme_pool_grad_row(const struct spread *s, size_t oy,
-                                  vi (*beats)(vf, vf)) {
+static void extreme_pool_grad_row(const struct spread *s, size_t oy) {
   const struct window *w = s->w;
   struct area a = area_of(w, oy, 0);
   size_t from = oy > 0 ? a.top : 0, to = w->height, done = 0;
@@ -351,24 +339,24 @@ INLINE void extreme_pool_grad_row(const struct spread *s, size_t oy,
       clear_pixels(s->dx, w, i * w->width + done, i * w->width + b.left);
     done = b.right;
   }
-  spread_row(s, oy, 1, beats);
+  spread_row(s, oy);
 }
 
 static void max_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->height};
-  extreme_pool_grad_row(&s, oy, greater);
+  const struct spread s = {dx, dy, x, w, 0, w->height, 0, 1};
+  extreme_pool_grad_row(&s, oy);
 }
 
 static void min_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->height};
-  extreme_pool_grad_row(&s, oy, less);
+  const struct spread s = {dx, dy, x, w, 0, w->height, 1, 1};
+  extreme_pool_grad_row(&s, oy);
 }
 
 /* Every tap gets dy / count. */
 INLINE void give_all(const struct spread *s, size_t in, size_t out,
-                     struct area a, const size_t n) {
+                     struct area a, size_t n) {
   const size_t channels = s->w->channels, row = s->w->width * channels;
   vf share = load_upto(s->dy + out, n) / (float)area_size(a);
   float *dx = s->dx + in;
@@ -382,16 +370,14 @@ INLINE void give_all(const struct spread *s, size_t in, size_t out,
 
 INLINE void share_pixel(const struct spread *s, size_t out, struct area a) {
   const size_t channels = s->w->channels, in = area_offset(s->w, a);
-  size_t c = 0;
-  for (; c + VF <= channels; c += VF)
-    give_all(s, in + c, out * channels + c, a, VF);
-  if (channels % VF > 0)
-    give_all(s, in + c, out * channels + c, a, channels % VF);
+  for (size_t c = 0; c < channels; c += VF)
+    give_all(s, in + c, out * channels + c, a,
+             channels - c < VF ? channels - c : VF);
 }
 
 static void avg_pool_grad(float *dx, const float *dy, const struct window *w,
                           size_t first, size_t last) {
-  const struct spread s = {dx, dy, NULL, w, first, last};
+  const struct spread s = {dx, dy, NULL, w, first, last, 0, 0};
   size_t done = first, end = last_window(w, last);
   for (size_t oy = first_window(w, first); oy < end; oy++) {
     clear_ahead(&s, &done, area_of(w, oy, 0).bottom);
@@ -399,4 +385,62 @@ static void avg_pool_grad(float *dx, const float *dy, const struct window *w,
       share_pixel(&s, oy * w->out_width + ox, area_of(w, oy, ox));
   }
   clear_ahead(&s, &done, last);
+}
+
+/* ---- 2 x 2 behind a convolution ----------------------------------------- */
+
+struct pool_row {
+  float *y;
+  uint8_t *won;
+  size_t pixel;
+  const float *x;
+  size_t row, out_width, channels;
+};
+
+INLINE void pool_columns(const struct pool_row *p, const struct epilogue *e,
+                         size_t c, const size_t n, const enum clamp clamp) {
+  const struct finish f = finish_of(e, c, n);
+  for (size_t i = 0; i < p->out_width; i++) {
+    const float *top = p->x + 2 * i * p->channels + c, *bottom = top + p->row;
+    size_t at = i * p->pixel + c;
+    pool_taps(p->y + at, p->won ? p->won + at : NULL,
+              finish(&f, load_upto(top, n), clamp),
+              finish(&f, load_upto(top + p->channels, n), clamp),
+              finish(&f, load_upto(bottom, n), clamp),
+              finish(&f, load_upto(bottom + p->channels, n), clamp),
+              clamp != CLAMP_NONE, n);
+  }
+}
+
+INLINE void pool_clamped(const struct pool_row *p, const struct epilogue *e,
+                         const enum clamp clamp) {
+  size_t c = 0;
+  for (; c + VF <= p->channels; c += VF)
+    pool_columns(p, e, c, VF, clamp);
+  if (c < p->channels)
+    pool_columns(p, e, c, p->channels - c, clamp);
+}
+
+static void finish_pool(float *y, uint8_t *won, size_t pixel, const float *x,
+                        size_t row, const struct epilogue *e, size_t out_width,
+                        size_t channels) {
+  const struct pool_row p = {y, won, pixel, x, row, out_width, channels};
+  switch (clamp_of(e)) {
+  case CLAMP_RELU:
+    pool_clamped(&p, e, CLAMP_RELU);
+    break;
+  case CLAMP_RELU6:
+    pool_clamped(&p, e, CLAMP_RELU6);
+    break;
+  default:
+    pool_clamped(&p, e, CLAMP_NONE);
+  }
+}
+
+static void mask_lost(float *dy, const uint8_t *won, size_t count) {
+  for (size_t i = 0; i < count; i += VF) {
+    size_t n = count - i < VF ? count - i : VF;
+    vi lost = load_bytes(won + i, n) == LOST;
+    store_upto(dy + i, vselect(lost, (vf){0}, load_upto(dy + i, n)), n);
+  }
 }

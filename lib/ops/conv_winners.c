@@ -155,7 +155,7 @@ static void slab_task(void *arg, int i, int worker) {
     for (size_t b = first; b < min_size(first + s->blocks_a_chunk, blocks); b++)
       add_block(s, b, to, buffer, b > first);
     if (to != sum)
-      s->kernels->add(sum, sum, to, s->floats);
+      s->kernels->pass->add(sum, sum, to, s->floats);
   }
 }
 
@@ -168,18 +168,18 @@ static void add_slabs(const void *arg, size_t begin, size_t end) {
   float *slab = s->gradient->scratch + begin * s->k;
   for (size_t step = 1; step < s->count; step *= 2)
     for (size_t i = 0; i + step < s->count; i += 2 * step)
-      k->add(slab + 2 * i * s->floats, slab + 2 * i * s->floats,
-             slab + 2 * (i + step) * s->floats, n);
+      k->pass->add(slab + 2 * i * s->floats, slab + 2 * i * s->floats,
+                   slab + 2 * (i + step) * s->floats, n);
   float *dw = s->gradient->dw + begin;
   if (!s->gradient->accumulate) {
-    k->transpose(dw, filters, slab, s->k, end - begin, s->k);
+    k->pass->transpose(dw, filters, slab, s->k, end - begin, s->k);
     return;
   }
   float *turned = slab + s->floats;
-  k->transpose(turned, end - begin, slab, s->k, end - begin, s->k);
+  k->pass->transpose(turned, end - begin, slab, s->k, end - begin, s->k);
   for (size_t i = 0; i < s->k; i++)
-    k->add(dw + i * filters, dw + i * filters, turned + i * (end - begin),
-           end - begin);
+    k->pass->add(dw + i * filters, dw + i * filters, turned + i * (end - begin),
+                 end - begin);
 }
 
 void imgrec__winners_gradient(const struct conv_gradient *g) {
@@ -232,8 +232,9 @@ static void turn_weights(const void *arg, size_t begin, size_t end) {
   const struct input *s = arg;
   const struct conv *c = s->conv;
   size_t k = imgrec__winners_prepared(c) / c->out.channels;
-  s->kernels->transpose(s->turned + begin, k, s->w + begin * c->out.channels,
-                        c->out.channels, end - begin, c->out.channels);
+  s->kernels->pass->transpose(s->turned + begin, k,
+                              s->w + begin * c->out.channels, c->out.channels,
+                              end - begin, c->out.channels);
 }
 
 /* Row y of dx from the cover, zeros where that does not reach. */

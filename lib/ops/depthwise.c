@@ -199,7 +199,7 @@ static void slab_gradients(const void *arg, size_t first, size_t last) {
     chunk_gradient(s, begin, sum);
     for (size_t chunk = begin + 1; chunk < end; chunk++) {
       chunk_gradient(s, chunk, part);
-      s->run->context->kernels->add(sum, sum, part, s->weights);
+      s->run->context->kernels->pass->add(sum, sum, part, s->weights);
     }
   }
 }
@@ -213,10 +213,10 @@ static void tree_range(const void *arg, size_t begin, size_t end) {
   float *out = s->run->dparam[0] + begin;
   for (size_t step = 1; step < s->count; step *= 2)
     for (size_t i = 0; i + step < s->count; i += 2 * step)
-      k->add(slab + i * stride, slab + i * stride, slab + (i + step) * stride,
-             n);
+      k->pass->add(slab + i * stride, slab + i * stride,
+                   slab + (i + step) * stride, n);
   if (s->run->accumulate)
-    k->add(out, out, slab, n);
+    k->pass->add(out, out, slab, n);
   else
     memcpy(out, slab, n * sizeof *slab);
 }

@@ -46,11 +46,11 @@ static void add_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   const struct kernels *k = r->context->kernels;
   float *y = r->y + begin;
-  k->add(y, r->x[0] + begin, r->x[1] + begin, end - begin);
+  k->pass->add(y, r->x[0] + begin, r->x[1] + begin, end - begin);
   for (int i = 2; i < r->node->input_count; i++)
-    k->add(y, y, r->x[i] + begin, end - begin);
+    k->pass->add(y, y, r->x[i] + begin, end - begin);
   if (r->act)
-    k->activate[r->act->activation](y, y, r->act->alpha, end - begin);
+    k->pass->activate[r->act->activation](y, y, r->act->alpha, end - begin);
 }
 
 static void add_forward(const struct run *r) {
@@ -88,8 +88,8 @@ static unsigned mul_flags(const struct node *n) {
 
 static void mul_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
-  r->context->kernels->mul(r->y + begin, r->x[0] + begin, r->x[1] + begin,
-                           end - begin);
+  r->context->kernels->pass->mul(r->y + begin, r->x[0] + begin, r->x[1] + begin,
+                                 end - begin);
 }
 
 static void mul_forward(const struct run *r) {
@@ -100,8 +100,8 @@ static void mul_grad_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   for (int i = 0; i < 2; i++)
     if (r->dx[i])
-      r->context->kernels->mul(r->dx[i] + begin, r->dy + begin,
-                               r->x[1 - i] + begin, end - begin);
+      r->context->kernels->pass->mul(r->dx[i] + begin, r->dy + begin,
+                                     r->x[1 - i] + begin, end - begin);
 }
 
 static void mul_backward(const struct run *r) {

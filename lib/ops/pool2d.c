@@ -60,11 +60,11 @@ static void pool_rows(const void *arg, size_t begin, size_t end) {
     float *y = job->run->y + i * row;
     size_t oy = i % w->out_height;
     if (job->kind == POOL_MAX)
-      k->max_pool(y, x, w, oy);
+      k->pass->max_pool(y, x, w, oy);
     else if (job->kind == POOL_MIN)
-      k->min_pool(y, x, w, oy);
+      k->pass->min_pool(y, x, w, oy);
     else
-      k->avg_pool(y, x, w, oy);
+      k->pass->avg_pool(y, x, w, oy);
   }
 }
 
@@ -94,13 +94,13 @@ static void pool_grad_bands(const void *arg, size_t begin, size_t end) {
     size_t out = i / bands * w->out_height * w->out_width * w->channels;
     size_t first = i % bands * rows, last = min_size(first + rows, w->height);
     if (job->kind == POOL_MAX)
-      k->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
-                       last);
+      k->pass->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                             last);
     else if (job->kind == POOL_MIN)
-      k->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
-                       last);
+      k->pass->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                             last);
     else
-      k->avg_pool_grad(r->dx[0] + in, r->dy + out, w, first, last);
+      k->pass->avg_pool_grad(r->dx[0] + in, r->dy + out, w, first, last);
   }
 }
 
@@ -115,9 +115,11 @@ static void pool_grad_rows(const void *arg, size_t begin, size_t end) {
     size_t in = image * w->height * w->width * w->channels;
     size_t out = image * w->out_height * w->out_width * w->channels;
     if (job->kind == POOL_MAX)
-      k->max_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w, oy);
+      k->pass->max_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w,
+                                 oy);
     else
-      k->min_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w, oy);
+      k->pass->min_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w,
+                                 oy);
   }
 }
 
@@ -205,8 +207,8 @@ static void mean_blocks(const void *arg, size_t begin, size_t end) {
   size_t blocks = ceil_div(c, MEAN_CHANNELS);
   for (size_t i = begin; i < end; i++) {
     size_t image = i / blocks, c0 = i % blocks * MEAN_CHANNELS;
-    k->mean_rows(r->y + image * c + c0, r->x[0] + image * pixels * c + c0,
-                 pixels, c, min_size(c - c0, MEAN_CHANNELS));
+    k->pass->mean_rows(r->y + image * c + c0, r->x[0] + image * pixels * c + c0,
+                       pixels, c, min_size(c - c0, MEAN_CHANNELS));
   }
 }
 
@@ -223,7 +225,7 @@ static void mean_grad_images(const void *arg, size_t begin, size_t end) {
   size_t c = (size_t)r->node->out.c, pixels = shape_pixels(&r->node->in[0]);
   for (size_t i = begin; i < end; i++) {
     float *dx = r->dx[0] + i * pixels * c;
-    k->scale(dx, r->dy + i * c, 1.0F / (float)pixels, c);
+    k->pass->scale(dx, r->dy + i * c, 1.0F / (float)pixels, c);
     for (size_t p = 1; p < pixels; p++)
       memcpy(dx + p * c, dx, c * sizeof *dx);
   }
