@@ -60,8 +60,8 @@ ifneq ($(filter -O2 -O3,$(CFLAGS)),)
 SMALL := $(if $(findstring clang,$(shell $(CC) --version)),-Oz,-Os)
 endif
 # ... but for what does something to each number by itself.
-QUICK := $(addprefix $(BUILD)/lib/,image/decode.o image/warp.o image/resize.o \
-	ops/conv2d.o ops/conv_rows.o)
+QUICK := $(addprefix $(BUILD)/lib/,image/warp.o image/resize.o ops/conv2d.o \
+	ops/conv_rows.o)
 
 # One table of kernels for each instruction set, all from isa.c.
 ISAS := scalar
@@ -123,7 +123,7 @@ $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
 
 $(BUILD)/lib/kernels/passes_%.o: lib/kernels/passes.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(SMALL) $(ISA_FLAGS_$*) \
 		-DIMGREC_ISA=$* -c -o $@ $<
 
 $(BUILD)/lib/kernels/qisa_%.o: lib/kernels/qisa.c

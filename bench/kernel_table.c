@@ -316,16 +316,16 @@ static void depthwise(const struct kernels *k, const struct data *d,
   const struct depthwise s = depthwise_of(which);
   const struct epilogue e = {.shift = d->in[2], .relu = 1};
   for (size_t y = 0; y < s.out_height; y++)
-    k->depthwise(d->out + y * s.out_width * CHANNELS, d->in[0], d->in[1], &s,
-                 &e, y);
+    k->pass->depthwise(d->out + y * s.out_width * CHANNELS, d->in[0], d->in[1],
+                       &s, &e, y);
 }
 
 static void depthwise_grad_x(const struct kernels *k, const struct data *d,
                              int which) {
   const struct depthwise s = depthwise_of(which);
   for (size_t y = 0; y < SIDE; y++)
-    k->depthwise_grad_x(d->out + y * SIDE * CHANNELS, d->in[0], d->in[1], &s,
-                        y);
+    k->pass->depthwise_grad_x(d->out + y * SIDE * CHANNELS, d->in[0], d->in[1],
+                              &s, y);
 }
 
 /* It adds to what is there. */
@@ -333,7 +333,7 @@ static void depthwise_grad_w(const struct kernels *k, const struct data *d,
                              int which) {
   const struct depthwise s = depthwise_of(which);
   memset(d->out, 0, 9 * CHANNELS * sizeof *d->out);
-  k->depthwise_grad_w(d->out, d->in[0], d->in[1], &s, 0, s.out_height);
+  k->pass->depthwise_grad_w(d->out, d->in[0], d->in[1], &s, 0, s.out_height);
 }
 
 /* ---- Random numbers ----------------------------------------------------- */
@@ -361,7 +361,7 @@ static void finish_rows(const struct kernels *k, const struct data *d,
                         int which) {
   const struct epilogue e = {.scale = d->in[1], .shift = d->in[2], .relu = 1};
   (void)which;
-  k->finish_rows(d->out, CHANNELS, &e, ROWS, CHANNELS);
+  k->pass->finish_rows(d->out, CHANNELS, &e, ROWS, CHANNELS);
 }
 
 /* The product of few terms, too. */
@@ -419,9 +419,9 @@ static void winners(const struct kernels *k, const struct data *d, int which) {
       d->in[1],   d->won, {WON, WON}, {WON, 1}, {2 * row, 2 * FEW},
       {row, FEW}, 5,      row,        5 * FEW};
   if (which)
-    k->winners_add(d->out, d->in[0], &w);
+    k->pass->winners_add(d->out, d->in[0], &w);
   else
-    k->winners_sum(d->out, d->in[0], &w, 0);
+    k->pass->winners_sum(d->out, d->in[0], &w, 0);
 }
 
 /* ---- Winograd ----------------------------------------------------------- */

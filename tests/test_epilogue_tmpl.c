@@ -19,7 +19,7 @@ static void check_rows(const struct kernels *k) {
     float y = i % row < c ? finished(&e, x[i], i % row) : x[i];
     memcpy(&want[i], &y, sizeof y);
   }
-  k->finish_rows((float *)got, row, &e, rows, c);
+  k->pass->finish_rows((float *)got, row, &e, rows, c);
   const struct call call = {
       .name = "finish_rows", .rows = rows, .c = c, .words = rows * row + GUARD};
   assert_same(&call, k->name, want, got);
@@ -39,7 +39,7 @@ static void check_product(const struct kernels *k) {
   const struct left left = {a, depth, 1, depth, {1, 1}, {0, 0}};
   uint32_t *got = guarded(words), *want = guarded(words);
   k->gemm_tile(&left, b, cols, (float *)want, ldc, rows, cols, 0);
-  k->finish_rows((float *)want, ldc, &e, rows, cols);
+  k->pass->finish_rows((float *)want, ldc, &e, rows, cols);
   k->gemm_tile_finished(&left, b, cols, (float *)got, ldc, rows, cols, &e);
   const struct call call = {.name = "gemm_tile_finished",
                             .rows = rows,

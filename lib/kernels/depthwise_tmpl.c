@@ -16,7 +16,7 @@
  * A tile is some neighbouring outputs of a vector of channels.  The vectors of
  * a pixel come one after another, so that memory is read in its order. */
 
-enum { TILE = 4, LARGEST_SQUARE = 5, SQUARES = ISA_NUMBER > 1 };
+enum { SQUARES = ISA_NUMBER > 1, TILE = SQUARES ? 4 : 1, LARGEST_SQUARE = 5 };
 
 /* The taps of an output along one axis: number i is tap + i * tap_step of the
  * kernel, and reads place at + i * step, which may be outside the image. */
@@ -148,18 +148,27 @@ INLINE void load_strip(vf *col, struct strip strip, const int count) {
       load(strip.x + (size_t)j * strip.step);
 }
 
+/* The weights of row i; where there are less than VF channels, a copy. */
+INLINE struct strip weights_of(struct strip_room *room, const struct sweep *s,
+                               int i, const int size, size_t c, size_t n) {
+  const float *w = s->w + tap_weights(s, (size_t)i) + c;
+  if (n == VF)
+    return (struct strip){w, s->channels};
+  return strip_copy(room, s, (struct row){w - c, (size_t)size}, 0, size, c, n);
+}
+
 INLINE void sum_square(vf sum[TILE], const struct sweep *s, size_t c,
                        const size_t n, const int size, const int move,
                        const int turned) {
   const int count = square_columns(size, move, TILE);
-  struct strip_room room;
+  struct strip_room room, weight_room;
   ptrdiff_t first = s->cols.at - (turned ? size - 1 : 0);
   for (int i = 0; i < size; i++) {
     vf col[STRIP];
-    const float *w = s->w + tap_weights(s, (size_t)i) + c;
+    const struct strip w = weights_of(&weight_room, s, i, size, c, n);
     load_strip(col, strip_of(&room, s, i, first, count, c, n), count);
     UNROLL for (int j = 0; j < size; j++) {
-      vf weight = load_upto(w + (size_t)j * s->channels, n);
+      vf weight = load(w.x + (size_t)j * w.step);
       int at = turned ? size - 1 - j : j;
       UNROLL for (int t = 0; t < TILE; t++) sum[t] =
           vfma(col[at + t * move], weight, sum[t]);
@@ -169,12 +178,12 @@ INLINE void sum_square(vf sum[TILE], const struct sweep *s, size_t c,
 
 /* ---- Rows of outputs ---------------------------------------------------- */
 
-INLINE void store_outs(float *y, const vf sum[TILE], const struct sweep *s,
-                       size_t c, const size_t n, const int outs) {
+static void store_outs(float *y, const vf sum[TILE], const struct sweep *s,
+                       size_t c, size_t n, int outs) {
   const struct finish f = finish_of(s->epilogue, c, n);
   const enum clamp clamp = clamp_of(s->epilogue);
-  UNROLL for (int t = 0; t < outs; t++)
-      store_upto(y + (size_t)t * s->out_step + c, finish(&f, sum[t], clamp), n);
+  for (int t = 0; t < outs; t++, y += s->out_step)
+    store_upto(y + c, finish(&f, sum[t], clamp), n);
 }
 
 /* How a tile is summed. */

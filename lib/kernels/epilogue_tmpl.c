@@ -4,36 +4,6 @@
 
 /* ---- Forward ------------------------------------------------------------- */
 
-INLINE void finish_columns(float *y, size_t row, const struct finish *f,
-                           size_t rows, const size_t n,
-                           const enum clamp clamp) {
-  for (size_t r = 0; r < rows; r++, y += row)
-    store_upto(y, finish(f, load_upto(y, n), clamp), n);
-}
-
-INLINE void finish_clamped(float *y, size_t row, const struct epilogue *e,
-                           size_t rows, size_t c, const enum clamp clamp) {
-  for (size_t i = 0; i < c; i += VF) {
-    const size_t n = c - i < VF ? c - i : VF;
-    const struct finish f = finish_of(e, i, n);
-    finish_columns(y + i, row, &f, rows, n, clamp);
-  }
-}
-
-static void finish_rows(float *y, size_t row, const struct epilogue *e,
-                        size_t rows, size_t c) {
-  switch (clamp_of(e)) {
-  case CLAMP_RELU:
-    finish_clamped(y, row, e, rows, c, CLAMP_RELU);
-    break;
-  case CLAMP_RELU6:
-    finish_clamped(y, row, e, rows, c, CLAMP_RELU6);
-    break;
-  default:
-    finish_clamped(y, row, e, rows, c, CLAMP_NONE);
-  }
-}
-
 /* A few tiles at a time, which are finished while they are near. */
 static void gemm_tile_finished(const struct left *a, const float *b, size_t ldb,
                                float *c, size_t ldc, size_t rows, size_t cols,
@@ -43,7 +13,7 @@ static void gemm_tile_finished(const struct left *a, const float *b, size_t ldb,
   while (rows > 0) {
     size_t now = rows >= 2 * NEAR ? (size_t)NEAR : rows;
     gemm_tile(&rest, b, ldb, c, ldc, now, cols, 0);
-    finish_rows(c, ldc, e, now, cols);
+    PASSES.finish_rows(c, ldc, e, now, cols);
     rest.data += now * a->row;
     c += now * ldc;
     rows -= now;
@@ -51,25 +21,6 @@ static void gemm_tile_finished(const struct left *a, const float *b, size_t ldb,
 }
 
 /* ---- Backward ------------------------------------------------------------ */
-
-/* Element (y, x) of the plane, n <= VF channels from c on; zero outside.
- * `inside`: known to be within. */
-INLINE vf fetch(const struct plane *s, ptrdiff_t y, ptrdiff_t x, size_t c,
-                const size_t n, const int inside) {
-  if (!inside &&
-      (y < 0 || x < 0 || (size_t)y >= s->height || (size_t)x >= s->width))
-    return (vf){0};
-  if (s->won == NULL)
-    return load_upto(
-        s->x + ((size_t)y * s->width + (size_t)x) * s->channels + c, n);
-  size_t py = (size_t)y / 2, px = (size_t)x / 2, pooled = s->width / 2;
-  if (!inside && (py >= s->height / 2 || px >= pooled))
-    return (vf){0};
-  size_t at = (py * pooled + px) * s->channels + c;
-  vi tap = (int32_t)((y & 1) * 2 + (x & 1)) - (vi){0};
-  return vselect(load_bytes(s->won + at, n) == tap, load_upto(s->x + at, n),
-                 (vf){0});
-}
 
 /* Whether all of the n x n window at (y, x) lies in what counts. */
 INLINE int is_inside(const struct plane *s, ptrdiff_t y, ptrdiff_t x, int n) {
@@ -89,46 +40,80 @@ struct fetched {
   size_t step, c, n, kept;
 };
 
-static void fetch_columns(struct fetched *f, const struct plane *s, ptrdiff_t y,
-                          ptrdiff_t x, size_t count) {
-  for (; count > 0; count--, x++, f->to += f->step)
-    store_upto(f->to, fetch(s, y, x, f->c, f->n, 0), f->kept);
+static void fetch_zeros(struct fetched *f, size_t count) {
+  for (; count > 0; count--, f->to += f->step)
+    store_upto(f->to, (vf){0}, f->kept);
 }
 
-/* Pairs of pixels of row y from the even column x on, which share a window;
- * returns how many pixels that were. */
-INLINE size_t fetch_pairs(struct fetched *f, const struct plane *s, size_t y,
-                          size_t x, size_t count) {
-  size_t channels = s->channels, pooled = s->width / 2;
-  size_t pairs = count / 2, at = (y / 2 * pooled + x / 2) * channels + f->c;
-  vi left = (int32_t)(y & 1) * 2 - (vi){0}, right = left + 1;
-  if (pairs > pooled - x / 2)
-    pairs = pooled - x / 2;
-  for (size_t i = 0; i < pairs; i++, at += channels, f->to += 2 * f->step) {
-    vf v = load_upto(s->x + at, f->n);
-    vi won = load_bytes(s->won + at, f->n);
+/* Pixels [x, x + count) of row y; zeros outside of the plane. */
+static void fetch_plain(struct fetched *f, const struct plane *s, ptrdiff_t y,
+                        ptrdiff_t x, size_t count) {
+  size_t before = 0, inside = 0;
+  if (y >= 0 && (size_t)y < s->height) {
+    before = x < 0 ? (size_t)-x : 0;
+    before = before < count ? before : count;
+    size_t from = (size_t)(x + (ptrdiff_t)before);
+    inside = from < s->width ? s->width - from : 0;
+    inside = inside < count - before ? inside : count - before;
+  }
+  fetch_zeros(f, before);
+  const float *from =
+      s->x + ((size_t)y * s->width + (size_t)x + before) * s->channels + f->c;
+  for (size_t i = 0; i < inside; i++, from += s->channels, f->to += f->step)
+    store_upto(f->to, load_upto(from, f->n), f->kept);
+  fetch_zeros(f, count - before - inside);
+}
+
+/* One pixel of a plane behind a pooling. */
+static void fetch_won(struct fetched *f, const struct plane *s, ptrdiff_t y,
+                      ptrdiff_t x) {
+  size_t py = (size_t)y / 2, px = (size_t)x / 2, pooled = s->width / 2;
+  vf v = {0};
+  if (y >= 0 && x >= 0 && py < s->height / 2 && px < pooled) {
+    size_t at = (py * pooled + px) * s->channels + f->c;
+    vi tap = (int32_t)((y & 1) * 2 + (x & 1)) - (vi){0};
+    v = vselect(load_bytes(s->won + at, f->n) == tap,
+                load_upto(s->x + at, f->n), v);
+  }
+  store_upto(f->to, v, f->kept);
+  f->to += f->step;
+}
+
+/* Row y of `windows` windows of the pooling, two pixels each, from number px
+ * on; there may be none. */
+static void fetch_windows(struct fetched *f, const struct plane *s, ptrdiff_t y,
+                          ptrdiff_t px, size_t windows) {
+  const size_t pooled = s->width / 2, py = (size_t)y / 2;
+  const size_t width = y >= 0 && py < s->height / 2 ? pooled : 0;
+  const vi left = (int32_t)(y & 1) * 2 - (vi){0}, right = left + 1;
+  for (; windows > 0; windows--, px++, f->to += 2 * f->step) {
+    vf v = {0};
+    vi won = {0};
+    if ((size_t)px < width) {
+      size_t at = (py * pooled + (size_t)px) * s->channels + f->c;
+      v = load_upto(s->x + at, f->n);
+      won = load_bytes(s->won + at, f->n);
+    }
     store_upto(f->to, vselect(won == left, v, (vf){0}), f->kept);
     store_upto(f->to + f->step, vselect(won == right, v, (vf){0}), f->kept);
   }
-  return 2 * pairs;
 }
 
-/* `count` pixels of a row: what comes before a window, windows, the rest. */
+/* `count` pixels of a row.  Behind a pooling: what comes before a window,
+ * windows, the rest. */
 static void fetch_pixels(struct fetched f, const struct plane *s, ptrdiff_t y,
                          ptrdiff_t x, size_t count) {
-  size_t before = x < 0 ? (size_t)-x : (size_t)(x & 1);
-  if (s->won != NULL && y >= 0 && (size_t)y / 2 < s->height / 2 &&
-      before < count) {
-    fetch_columns(&f, s, y, x, before);
-    x += (ptrdiff_t)before;
-    count -= before;
-    if ((size_t)x / 2 < s->width / 2) {
-      size_t done = fetch_pairs(&f, s, (size_t)y, (size_t)x, count);
-      x += (ptrdiff_t)done;
-      count -= done;
-    }
+  if (s->won == NULL) {
+    fetch_plain(&f, s, y, x, count);
+    return;
   }
-  fetch_columns(&f, s, y, x, count);
+  for (; count > 0 && (x < 0 || x % 2 != 0); x++, count--)
+    fetch_won(&f, s, y, x);
+  fetch_windows(&f, s, y, x / 2, count / 2);
+  x += (ptrdiff_t)count / 2 * 2;
+  count %= 2;
+  for (; count > 0; x++, count--)
+    fetch_won(&f, s, y, x);
 }
 
 static void fetch_row(float *dst, const struct plane *s, ptrdiff_t y,

@@ -199,31 +199,28 @@ static void tile_thin_low(const struct tile *t, size_t rows) {
   tile_low(t, rows, 1);
 }
 
-/* The height of the next tile: pieces of nearly equal heights, so that none is
- * too low to keep the multipliers busy.  Whole ones that are higher than LOW
- * leave no small rest. */
-static size_t tile_rows(size_t rows, size_t most, int whole) {
-  if (most > LOW && whole &&
-      (rows >= 2 * most || (rows >= most && (rows - 1) % LOW < most - LOW)))
-    return most;
-  if (most > LOW)
-    most = LOW;
-  size_t pieces = (rows + most - 1) / most;
-  return (rows + pieces - 1) / pieces;
+INLINE void tile_next(struct tile *t, size_t rows) {
+  t->a.data += rows * t->a.row;
+  t->c += rows * t->ldc;
 }
 
-/* Whole tiles, if of columns there are all, and lower ones. */
+/* Whole tiles as long as they leave no small rest; then pieces of nearly equal
+ * heights, so that none is too low to keep the multipliers busy. */
 static void tile_pieces(struct tile *t, size_t rows, size_t most,
                         void (*high)(const struct tile *, struct ahead *),
                         void (*low)(const struct tile *, size_t)) {
-  while (rows > 0) {
-    size_t now = tile_rows(rows, most, t->last == VF);
-    if (now == most && t->last == VF)
-      high(t, NULL);
-    else
-      low(t, now);
-    t->a.data += now * t->a.row;
-    t->c += now * t->ldc;
+  const size_t least = most < LOW ? most : LOW;
+  while (t->last == VF &&
+         (rows >= 2 * most || rows == most ||
+          (rows > most && most > LOW && (rows - 1) % LOW < most - LOW))) {
+    high(t, NULL);
+    tile_next(t, most);
+    rows -= most;
+  }
+  for (size_t n = (rows + least - 1) / least; n > 0; n--) {
+    size_t now = (rows + n - 1) / n;
+    low(t, now);
+    tile_next(t, now);
     rows -= now;
   }
 }

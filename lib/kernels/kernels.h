@@ -221,14 +221,35 @@ struct passes {
   void (*dropout)(float *y, const float *x, size_t n, float rate, uint64_t seed,
                   uint64_t stream, uint64_t first);
 
+  /* y = what the epilogue makes of it: rows of c floats, `row` apart. */
+  void (*finish_rows)(float *y, size_t row, const struct epilogue *e,
+                      size_t rows, size_t c);
   /* Two rows x of `channels` a pixel, `row` floats apart, into one row of a
    * 2 x 2 max pooling, whose pixels are `pixel` apart in y and won (may be
    * NULL). */
   void (*finish_pool)(float *y, uint8_t *won, size_t pixel, const float *x,
                       size_t row, const struct epilogue *e, size_t out_width,
                       size_t channels);
+  /* sum (rows x run) (+)= d times the winner's patch of x, window by window. */
+  void (*winners_sum)(float *sum, const float *x, const struct winners *w,
+                      int accumulate);
+  /* x's patch of the winner += d times weights (rows x run), likewise; run,
+   * stride and tap are multiples of 8. */
+  void (*winners_add)(float *x, const float *weights, const struct winners *w);
   /* dy = 0 where `won` says that a ReLU let nothing through. */
   void (*mask_lost)(float *dy, const uint8_t *won, size_t n);
+
+  /* w, dw: KH x KW x C.  Output row oy of one image; row iy of its gradient by
+   * x, which is overwritten; and what output rows [first, last) of it add to
+   * the gradient by w. */
+  void (*depthwise)(float *y, const float *x, const float *w,
+                    const struct depthwise *d, const struct epilogue *e,
+                    size_t oy);
+  void (*depthwise_grad_x)(float *dx, const float *dy, const float *w,
+                           const struct depthwise *d, size_t iy);
+  void (*depthwise_grad_w)(float *dw, const float *x, const float *dy,
+                           const struct depthwise *d, size_t first,
+                           size_t last);
 };
 
 struct kernels {
@@ -251,18 +272,9 @@ struct kernels {
   void (*gemm_tile_finished)(const struct left *a, const float *b, size_t ldb,
                              float *c, size_t ldc, size_t rows, size_t cols,
                              const struct epilogue *e);
-  /* y = what the epilogue makes of it: rows of c floats, `row` apart. */
-  void (*finish_rows)(float *y, size_t row, const struct epilogue *e,
-                      size_t rows, size_t c);
   /* n pixels of row y of s from column x on, zeros where it has none. */
   void (*fetch_row)(float *dst, const struct plane *s, ptrdiff_t y, ptrdiff_t x,
                     size_t n);
-  /* sum (rows x run) (+)= d times the winner's patch of x, window by window. */
-  void (*winners_sum)(float *sum, const float *x, const struct winners *w,
-                      int accumulate);
-  /* x's patch of the winner += d times weights (rows x run), likewise; run,
-   * stride and tap are multiples of 8. */
-  void (*winners_add)(float *x, const float *weights, const struct winners *w);
   /* Winograd's F(4 x 4, 3 x 3): 36 numbers a channel lie `step` apart.
    * v = B' d B of the 6 x 6 window of s whose first element is (y, x). */
   void (*winograd_image)(float *v, size_t step, const struct plane *s,
@@ -281,18 +293,6 @@ struct kernels {
    * the first of which is m[0]. */
   void (*winograd_output)(const struct output *out, const float *m, size_t step,
                           size_t y, size_t x, size_t c, size_t channels);
-
-  /* w, dw: KH x KW x C.  Output row oy of one image; row iy of its gradient by
-   * x, which is overwritten; and what output rows [first, last) of it add to
-   * the gradient by w. */
-  void (*depthwise)(float *y, const float *x, const float *w,
-                    const struct depthwise *d, const struct epilogue *e,
-                    size_t oy);
-  void (*depthwise_grad_x)(float *dx, const float *dy, const float *w,
-                           const struct depthwise *d, size_t iy);
-  void (*depthwise_grad_w)(float *dw, const float *x, const float *dy,
-                           const struct depthwise *d, size_t first,
-                           size_t last);
 };
 
 /* ---- Products of bytes --------------------------------------------------- */

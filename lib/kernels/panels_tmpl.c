@@ -6,7 +6,7 @@
 
 /* Rows of the right matrix that gemv takes at once, for more than VERY_FEW
  * rows of the left one. */
-enum { STEPS = 8, VERY_FEW = 2 };
+enum { STEPS = ISA_NUMBER > 1 ? 8 : 1, VERY_FEW = 2 };
 
 /* `steps` products onto n <= VF columns of c.  Asks for as many numbers from
  * `fetch` on, one after another. */
@@ -47,9 +47,9 @@ INLINE void gemv_steps(const size_t steps, size_t rows, const float *a,
       fetch += ldb;
     }
   }
-  if (j < cols)
-    gemv_columns(steps, rows, a, lda, b + j, ldb, c + j, ldc, cols - j,
-                 accumulate, fetch);
+  for (size_t p = 0; j < cols && p < steps; p++)
+    gemv_columns(1, rows, a + p, lda, b + p * ldb + j, ldb, c + j, ldc,
+                 cols - j, accumulate || p > 0, fetch);
 }
 
 /* c (rows x cols) (+)= a (rows x k) * b (k x cols), c staying in the nearest
@@ -59,7 +59,7 @@ static void gemv(size_t rows, size_t k, const float *a, size_t lda,
                  const float *b, size_t ldb, float *c, size_t ldc, size_t cols,
                  int accumulate) {
   size_t p = 0;
-  for (; rows > VERY_FEW && p + STEPS <= k; p += STEPS)
+  for (; STEPS > 1 && rows > VERY_FEW && p + STEPS <= k; p += STEPS)
     gemv_steps(STEPS, rows, a + p, lda, b + p * ldb, ldb, c, ldc, cols,
                accumulate || p > 0, p + 3 * STEPS <= k ? STEPS * ldb : 0);
   for (; p < k; p++)
@@ -80,16 +80,6 @@ typedef int32_t v4i __attribute__((vector_size(16)));
 #define SHUFFLE4(a, b, i, j, k, l) __builtin_shuffle(a, b, (v4i){i, j, k, l})
 #endif
 
-/* The first n <= 4 floats, then zeros. */
-INLINE v4 load4(const float *p, size_t n) {
-  v4 v = {0};
-  if (n >= 4)
-    memcpy(&v, p, sizeof v);
-  else
-    memcpy(&v, p, n * sizeof *p);
-  return v;
-}
-
 INLINE void transpose4(v4 v[4]) {
   v4 a = SHUFFLE4(v[0], v[1], 0, 4, 1, 5), b = SHUFFLE4(v[0], v[1], 2, 6, 3, 7);
   v4 c = SHUFFLE4(v[2], v[3], 0, 4, 1, 5), d = SHUFFLE4(v[2], v[3], 2, 6, 3, 7);
@@ -99,45 +89,16 @@ INLINE void transpose4(v4 v[4]) {
   v[3] = SHUFFLE4(b, d, 2, 3, 6, 7);
 }
 
-/* dst[p][i] = src[i][p] for i < width (1 to 4), p < k (1 to 4); zero where
- * i >= rows.  dst: rows of `step` floats. */
-INLINE void pack4(float *dst, const size_t step, const size_t width,
-                  const float *src, size_t stride, size_t rows, size_t k) {
-  v4 v[4] = {{0}};
+INLINE void transpose_block(float *dst, size_t ldd, const float *src,
+                            size_t lds) {
+  v4 v[4];
   UNROLL
   for (size_t i = 0; i < 4; i++)
-    if (i < rows)
-      v[i] = load4(src + i * stride, k);
+    memcpy(&v[i], src + i * lds, sizeof v[i]);
   transpose4(v);
   UNROLL
-  for (size_t p = 0; p < 4; p++)
-    if (p < k)
-      memcpy(dst + p * step, &v[p], width * sizeof *dst);
-}
-
-INLINE void pack_strip(float *dst, const size_t step, const size_t width,
-                       const float *src, size_t stride, size_t rows, size_t k) {
-  size_t p = 0;
-  if (rows >= 4)
-    for (; p + 4 <= k; p += 4)
-      pack4(dst + p * step, step, width, src + p, stride, 4, 4);
-  else
-    for (; p + 4 <= k; p += 4)
-      pack4(dst + p * step, step, width, src + p, stride, rows, 4);
-  if (p < k)
-    pack4(dst + p * step, step, width, src + p, stride, rows, k - p);
-}
-
-static void pack_columns(float *dst, size_t width, const float *src,
-                         size_t stride, size_t rows, size_t k) {
-  for (size_t i = 0; i < width; i += 4) {
-    size_t left = rows > i ? rows - i : 0;
-    const float *from = left > 0 ? src + i * stride : src;
-    if (width - i >= 4)
-      pack_strip(dst + i, width, 4, from, stride, left, k);
-    else
-      pack_strip(dst + i, width, width - i, from, stride, left, k);
-  }
+  for (size_t i = 0; i < 4; i++)
+    memcpy(dst + i * ldd, &v[i], sizeof v[i]);
 }
 
 /* dst[j][i] = src[i][j], i < rows, j < cols: whole cache lines of dst at a
@@ -147,12 +108,22 @@ static void transpose(float *dst, size_t ldd, const float *src, size_t lds,
   for (size_t i = 0; i < rows; i += 16)
     for (size_t j = 0; j < cols; j += 4)
       for (size_t q = i; q < rows && q < i + 16; q += 4) {
-        size_t height = rows - q < 4 ? rows - q : 4;
-        size_t width = cols - j < 4 ? cols - j : 4;
-        if (height == 4)
-          pack4(dst + j * ldd + q, ldd, 4, src + q * lds + j, lds, 4, width);
-        else
-          pack4(dst + j * ldd + q, ldd, height, src + q * lds + j, lds, height,
-                width);
+        size_t height = rows - q, width = cols - j;
+        float *to = dst + j * ldd + q;
+        const float *from = src + q * lds + j;
+        if (height >= 4 && width >= 4) {
+          transpose_block(to, ldd, from, lds);
+          continue;
+        }
+        for (size_t y = 0; y < height && y < 4; y++)
+          for (size_t x = 0; x < width && x < 4; x++)
+            to[x * ldd + y] = from[y * lds + x];
       }
+}
+
+static void pack_columns(float *dst, size_t width, const float *src,
+                         size_t stride, size_t cols, size_t k) {
+  for (size_t p = 0; cols < width && p < k; p++)
+    memset(dst + p * width + cols, 0, (width - cols) * sizeof *dst);
+  transpose(dst, width, src, stride, cols, k);
 }

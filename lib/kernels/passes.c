@@ -15,6 +15,12 @@
 
 #include "window_tmpl.c"
 
+#include "finish_tmpl.c"
+
+#include "winners_tmpl.c"
+
+#include "depthwise_tmpl.c"
+
 #include "bytes_tmpl.c"
 
 #include "random_tmpl.c"
@@ -29,6 +35,12 @@ const struct passes TABLE = {
     .gemv = gemv,
     .finish_pool = finish_pool,
     .mask_lost = mask_lost,
+    .finish_rows = finish_rows,
+    .depthwise = depthwise,
+    .depthwise_grad_x = depthwise_grad_x,
+    .depthwise_grad_w = depthwise_grad_w,
+    .winners_sum = winners_sum,
+    .winners_add = winners_add,
     .add = add,
     .mul = mul,
     .scale = scale,

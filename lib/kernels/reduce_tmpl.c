@@ -105,8 +105,6 @@ static void affine2(float *z, const float *x, const float *y, const float *a,
  * vectors of channels at a time hide how long an addition takes. */
 enum { ROWS_AT_ONCE = 64, BLOCKS = 4 };
 
-enum dots { NO_DOTS, SQUARES_OF_X, PRODUCTS };
-
 INLINE vd widen(const float *p, const size_t n) {
   vh half;
   if (n == VD)
@@ -120,27 +118,27 @@ INLINE vd widen(const float *p, const size_t n) {
  */
 INLINE void sum_channels(double *sum, double *dot, const float *x,
                          const float *y, size_t rows, size_t c, const size_t n,
-                         const size_t blocks, const enum dots dots) {
+                         const size_t blocks, const int dots) {
   vd s[BLOCKS], d[BLOCKS];
   UNROLL for (size_t i = 0; i < blocks; i++) {
     s[i] = d[i] = (vd){0};
     memcpy(&s[i], sum + i * VD, n * sizeof *sum);
-    if (dots != NO_DOTS)
+    if (dots)
       memcpy(&d[i], dot + i * VD, n * sizeof *dot);
   }
   for (; rows > 0; rows--, x += c) {
     UNROLL for (size_t i = 0; i < blocks; i++) {
       vd v = widen(x + i * VD, n);
       s[i] += v;
-      if (dots != NO_DOTS)
-        d[i] = vfma_exact(v, dots == PRODUCTS ? widen(y + i * VD, n) : v, d[i]);
+      if (dots)
+        d[i] = vfma_exact(v, widen(y + i * VD, n), d[i]);
     }
-    if (dots == PRODUCTS)
+    if (dots)
       y += c;
   }
   UNROLL for (size_t i = 0; i < blocks; i++) {
     memcpy(sum + i * VD, &s[i], n * sizeof *sum);
-    if (dots != NO_DOTS)
+    if (dots)
       memcpy(dot + i * VD, &d[i], n * sizeof *dot);
   }
 }
@@ -148,24 +146,14 @@ INLINE void sum_channels(double *sum, double *dot, const float *x,
 /* All channels, as many at a time as there are. */
 INLINE void sum_few_rows(double *sum, double *dot, const float *x,
                          const float *y, size_t rows, size_t c,
-                         const enum dots dots) {
+                         const int dots) {
   size_t i = 0;
   for (; i + BLOCKS * VD <= c; i += BLOCKS * VD)
     sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
                  rows, c, VD, BLOCKS, dots);
-  if (i + BLOCKS / 2 * VD <= c) {
+  for (; i < c; i += VD)
     sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
-                 rows, c, VD, BLOCKS / 2, dots);
-    i += BLOCKS / 2 * VD;
-  }
-  if (i + VD <= c) {
-    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
-                 rows, c, VD, 1, dots);
-    i += VD;
-  }
-  if (c % VD > 0)
-    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
-                 rows, c, c % VD, 1, dots);
+                 rows, c, c - i < VD ? c - i : VD, 1, dots);
 }
 
 static void sum_rows(double *sum, double *dot, const float *x, const float *y,
@@ -173,11 +161,9 @@ static void sum_rows(double *sum, double *dot, const float *x, const float *y,
   while (rows > 0) {
     size_t now = rows < ROWS_AT_ONCE ? rows : ROWS_AT_ONCE;
     if (dot == NULL)
-      sum_few_rows(sum, NULL, x, NULL, now, c, NO_DOTS);
-    else if (x == y)
-      sum_few_rows(sum, dot, x, x, now, c, SQUARES_OF_X);
+      sum_few_rows(sum, NULL, x, NULL, now, c, 0);
     else
-      sum_few_rows(sum, dot, x, y, now, c, PRODUCTS);
+      sum_few_rows(sum, dot, x, y, now, c, 1);
     rows -= now;
     x += now * c;
     y = dot != NULL ? y + now * c : NULL;
@@ -201,7 +187,7 @@ static float max_of(const float *x, size_t n) {
 
 /* The sum of exp(x - max); y (may be NULL) gets the terms.  Beyond the end
  * stands -infinity, the exponential of which is 0. */
-INLINE float sum_exp(float *y, const float *x, size_t n, float max) {
+static float sum_exp(float *y, const float *x, size_t n, float max) {
   struct lanes sum = lanes_splat(0.0f);
   for (size_t i = 0; i < n; i += LANES) {
     size_t now = n - i < LANES ? n - i : LANES;

@@ -30,7 +30,8 @@ INLINE size_t area_size(struct area a) {
 }
 
 /* Outputs [begin, end) of row oy whose windows are size x size taps inside the
- * image: 2 or 3, for which the loops are unrolled. */
+ * image: 2 or 3, for which the loops are unrolled; not in plain C, which is
+ * small instead. */
 struct span {
   size_t size, begin, end;
 };
@@ -39,7 +40,8 @@ INLINE struct span square_span(const struct window *w, size_t oy) {
   const struct span none = {0, 0, 0};
   size_t size = w->kernel[1], reach = w->width + w->pad[1];
   size_t top = oy * w->stride[0];
-  if (w->kernel[0] != size || (size != 2 && size != 3) || reach < size)
+  if (ISA_NUMBER == 1 || w->kernel[0] != size || (size != 2 && size != 3) ||
+      reach < size)
     return none;
   if (top < w->pad[0] || top - w->pad[0] + size > w->height)
     return none;
@@ -385,62 +387,4 @@ static void avg_pool_grad(float *dx, const float *dy, const struct window *w,
       share_pixel(&s, oy * w->out_width + ox, area_of(w, oy, ox));
   }
   clear_ahead(&s, &done, last);
-}
-
-/* ---- 2 x 2 behind a convolution ----------------------------------------- */
-
-struct pool_row {
-  float *y;
-  uint8_t *won;
-  size_t pixel;
-  const float *x;
-  size_t row, out_width, channels;
-};
-
-INLINE void pool_columns(const struct pool_row *p, const struct epilogue *e,
-                         size_t c, const size_t n, const enum clamp clamp) {
-  const struct finish f = finish_of(e, c, n);
-  for (size_t i = 0; i < p->out_width; i++) {
-    const float *top = p->x + 2 * i * p->channels + c, *bottom = top + p->row;
-    size_t at = i * p->pixel + c;
-    pool_taps(p->y + at, p->won ? p->won + at : NULL,
-              finish(&f, load_upto(top, n), clamp),
-              finish(&f, load_upto(top + p->channels, n), clamp),
-              finish(&f, load_upto(bottom, n), clamp),
-              finish(&f, load_upto(bottom + p->channels, n), clamp),
-              clamp != CLAMP_NONE, n);
-  }
-}
-
-INLINE void pool_clamped(const struct pool_row *p, const struct epilogue *e,
-                         const enum clamp clamp) {
-  size_t c = 0;
-  for (; c + VF <= p->channels; c += VF)
-    pool_columns(p, e, c, VF, clamp);
-  if (c < p->channels)
-    pool_columns(p, e, c, p->channels - c, clamp);
-}
-
-static void finish_pool(float *y, uint8_t *won, size_t pixel, const float *x,
-                        size_t row, const struct epilogue *e, size_t out_width,
-                        size_t channels) {
-  const struct pool_row p = {y, won, pixel, x, row, out_width, channels};
-  switch (clamp_of(e)) {
-  case CLAMP_RELU:
-    pool_clamped(&p, e, CLAMP_RELU);
-    break;
-  case CLAMP_RELU6:
-    pool_clamped(&p, e, CLAMP_RELU6);
-    break;
-  default:
-    pool_clamped(&p, e, CLAMP_NONE);
-  }
-}
-
-static void mask_lost(float *dy, const uint8_t *won, size_t count) {
-  for (size_t i = 0; i < count; i += VF) {
-    size_t n = count - i < VF ? count - i : VF;
-    vi lost = load_bytes(won + i, n) == LOST;
-    store_upto(dy + i, vselect(lost, (vf){0}, load_upto(dy + i, n)), n);
-  }
 }

@@ -87,7 +87,7 @@ INLINE vf element(const struct square *s, int i, int j) {
 }
 
 /* So many numbers of VF channels, next to each other. */
-enum { WINDOW = 36 };
+enum { WINDOW = 6 * 8 };
 struct parts {
   float x[WINDOW * VF];
 };
@@ -207,11 +207,17 @@ static struct square window_at(struct parts *to, const struct plane *s,
     return (struct square){
         s->x + ((size_t)y * s->width + (size_t)x) * s->channels + c,
         s->width * s->channels, s->channels};
-  size_t row = (size_t)size * VF;
-  for (int i = 0; i < size; i++)
-    fetch_pixels((struct fetched){to->x + (size_t)i * row, VF, c, n, VF}, s,
-                 y + i, x, (size_t)size);
-  return (struct square){to->x, row, VF};
+  /* Behind a pooling, from an even column on. */
+  const ptrdiff_t odd = s->won ? x & 1 : 0;
+  const size_t width = (size_t)size + (s->won ? 2 : 0), row = width * VF;
+  for (int i = 0; i < size; i++) {
+    struct fetched f = {to->x + (size_t)i * row, VF, c, n, VF};
+    if (s->won)
+      fetch_windows(&f, s, y + i, (x - odd) / 2, width / 2);
+    else
+      fetch_plain(&f, s, y + i, x, width);
+  }
+  return (struct square){to->x + odd * VF, row, VF};
 }
 
 static void winograd_image(float *v, size_t step, const struct plane *s,

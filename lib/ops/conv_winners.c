@@ -138,7 +138,7 @@ static void add_block(const struct sums *s, size_t block, float *sum,
   w.windows[0] = windows[0];
   w.windows[1] = windows[1];
   for (size_t o = 0; o < c->out.channels; o++, w.d++, w.won++)
-    s->kernels->winners_sum(sum + o * s->k, x, &w, accumulate);
+    s->kernels->pass->winners_sum(sum + o * s->k, x, &w, accumulate);
 }
 
 /* Slab i: its sum at scratch + 2 i floats, O x K, a chunk's behind it. */
@@ -260,7 +260,7 @@ static void image_task(void *arg, int i, int worker) {
   w.windows[0] = c->out.height / 2;
   w.windows[1] = c->out.width / 2;
   for (size_t o = 0; o < c->out.channels; o++, w.d++, w.won++)
-    s->kernels->winners_add(to, s->turned + o * k, &w);
+    s->kernels->pass->winners_add(to, s->turned + o * k, &w);
   for (size_t y = 0; !same && y < c->x.height; y++)
     take_row(c, &v, to, y, dx);
 }

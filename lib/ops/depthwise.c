@@ -117,7 +117,7 @@ static void forward_rows(const void *arg, size_t begin, size_t end) {
   size_t image = d->height * d->width * d->channels;
   size_t row = d->out_width * d->channels;
   for (size_t i = begin; i < end; i++)
-    r->context->kernels->depthwise(
+    r->context->kernels->pass->depthwise(
         r->y + i * row, r->x[0] + i / d->out_height * image,
         r->node->params[0].data, d, &j->epilogue, i % d->out_height);
 }
@@ -141,7 +141,7 @@ static void input_rows(const void *arg, size_t begin, size_t end) {
   size_t image = d->out_height * d->out_width * d->channels;
   size_t row = d->width * d->channels;
   for (size_t i = begin; i < end; i++)
-    r->context->kernels->depthwise_grad_x(
+    r->context->kernels->pass->depthwise_grad_x(
         r->dx[0] + i * row, r->dy + i / d->height * image,
         r->node->params[0].data, d, i % d->height);
 }
@@ -186,7 +186,7 @@ static void chunk_gradient(const struct slabs *s, size_t chunk, float *out) {
   const float *x = r->x[0] + image * d->height * d->width * d->channels;
   const float *dy = r->dy + image * d->out_height * d->out_width * d->channels;
   memset(out, 0, s->weights * sizeof *out);
-  r->context->kernels->depthwise_grad_w(out, x, dy, d, first, last);
+  r->context->kernels->pass->depthwise_grad_w(out, x, dy, d, first, last);
 }
 
 /* Slab i: its sum at scratch + 2 i weights, a chunk at + (2 i + 1) weights. */
