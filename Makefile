@@ -59,6 +59,14 @@ SO_FLAGS := -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
 ifneq ($(filter -O2 -O3,$(CFLAGS)),)
 SMALL := $(if $(findstring clang,$(shell $(CC) --version)),-Oz,-Os)
 endif
+# Addresses to be filled in when the library is loaded in a tenth of the space,
+# for glibc 2.36 and later, which knows of it; RELR= leaves it out.
+RELR ?= $(shell printf '\043include <features.h>\n' | $(CC) -E -dM - \
+	2>/dev/null | awk '$$2 == "__GLIBC__" { major = $$3 } \
+		$$2 == "__GLIBC_MINOR__" { minor = $$3 } \
+		END { if (major * 1000 + minor >= 2036) \
+			print "-Wl,-z,pack-relative-relocs" }')
+SO_FLAGS += $(RELR)
 # ... but for what does something to each number by itself.
 QUICK := $(addprefix $(BUILD)/lib/,image/warp.o image/resize.o ops/conv2d.o \
 	ops/conv_rows.o)
@@ -123,7 +131,7 @@ $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
 
 $(BUILD)/lib/kernels/passes_%.o: lib/kernels/passes.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(SMALL) $(ISA_FLAGS_$*) \
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
 		-DIMGREC_ISA=$* -c -o $@ $<
 
 $(BUILD)/lib/kernels/qisa_%.o: lib/kernels/qisa.c
@@ -213,6 +221,7 @@ include mk/host.mk
 include mk/abi.mk
 include mk/amalgamation.mk
 include mk/platforms.mk
+include mk/size.mk
 
 .PHONY: demo
 demo: all ## train on real images, recognise some, show them

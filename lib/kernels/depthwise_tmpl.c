@@ -33,7 +33,7 @@ static struct line line_of(const struct depthwise *d, int axis, size_t o) {
 }
 
 /* Places of dy, for place i of dx: those whose windows have a tap on it. */
-static struct line adjoint_line(const struct depthwise *d, int axis, size_t i) {
+RARE struct line adjoint_line(const struct depthwise *d, int axis, size_t i) {
   const ptrdiff_t stride = (ptrdiff_t)d->stride[axis];
   const ptrdiff_t dilation = (ptrdiff_t)d->dilation[axis];
   const ptrdiff_t from = (ptrdiff_t)(i + d->pad[axis]);
@@ -123,9 +123,9 @@ struct strip_room {
   float x[STRIP * VF];
 };
 
-static struct strip strip_copy(struct strip_room *room, const struct sweep *s,
-                               struct row row, ptrdiff_t first, int count,
-                               size_t c, size_t n) {
+RARE struct strip strip_copy(struct strip_room *room, const struct sweep *s,
+                             struct row row, ptrdiff_t first, int count,
+                             size_t c, size_t n) {
   for (int j = 0; j < count; j++)
     store(room->x + j * VF, pixel(s, row, first + j, c, n));
   return (struct strip){room->x, VF};
@@ -205,10 +205,10 @@ INLINE void tile_channels(float *y, const struct sweep *s,
   }
 }
 
-static void tile_any(float *y, const struct sweep *s) {
+RARE void tile_any(float *y, const struct sweep *s) {
   tile_channels(y, s, (struct way){0, 0, 0, TILE});
 }
-static void tile_one(float *y, const struct sweep *s) {
+RARE void tile_one(float *y, const struct sweep *s) {
   tile_channels(y, s, (struct way){0, 0, 0, 1});
 }
 static void tile_3(float *y, const struct sweep *s) {
@@ -360,10 +360,10 @@ static void gain_3(float *dw, const float *dy, const struct sweep *s) {
 static void gain_3_apart(float *dw, const float *dy, const struct sweep *s) {
   gain_channels(dw, dy, s, (struct way){3, 2, 0, TILE});
 }
-static void gain_tile(float *dw, const float *dy, const struct sweep *s) {
+RARE void gain_tile(float *dw, const float *dy, const struct sweep *s) {
   gain_channels(dw, dy, s, (struct way){0, 0, 0, TILE});
 }
-static void gain_one(float *dw, const float *dy, const struct sweep *s) {
+RARE void gain_one(float *dw, const float *dy, const struct sweep *s) {
   gain_channels(dw, dy, s, (struct way){0, 0, 0, 1});
 }
 
@@ -376,9 +376,9 @@ static gain_fn gain_of(const struct sweep *s) {
   return SQUARES && like == tile_3_apart ? gain_3_apart : gain_tile;
 }
 
-static void depthwise_grad_w(float *dw, const float *x, const float *dy,
-                             const struct depthwise *d, size_t first,
-                             size_t last) {
+RARE void depthwise_grad_w(float *dw, const float *x, const float *dy,
+                           const struct depthwise *d, size_t first,
+                           size_t last) {
   struct sweep s = {.x = x,
                     .height = d->height,
                     .width = d->width,

@@ -121,7 +121,7 @@ static void relu6(float *y, const float *x, float alpha, size_t n) {
   map(y, x, alpha, n, relu6_of);
 }
 
-static void leaky_relu(float *y, const float *x, float alpha, size_t n) {
+RARE void leaky_relu(float *y, const float *x, float alpha, size_t n) {
   map(y, x, alpha, n, leaky_relu_of);
 }
 
@@ -129,7 +129,7 @@ static void sigmoid(float *y, const float *x, float alpha, size_t n) {
   map(y, x, alpha, n, sigmoid_of);
 }
 
-static void tanh_all(float *y, const float *x, float alpha, size_t n) {
+RARE void tanh_all(float *y, const float *x, float alpha, size_t n) {
   map(y, x, alpha, n, tanh_of);
 }
 
@@ -141,11 +141,11 @@ static void gelu(float *y, const float *x, float alpha, size_t n) {
   map(y, x, alpha, n, gelu_of);
 }
 
-static void hard_swish(float *y, const float *x, float alpha, size_t n) {
+RARE void hard_swish(float *y, const float *x, float alpha, size_t n) {
   map(y, x, alpha, n, hard_swish_of);
 }
 
-static void hard_sigmoid(float *y, const float *x, float alpha, size_t n) {
+RARE void hard_sigmoid(float *y, const float *x, float alpha, size_t n) {
   map(y, x, alpha, n, hard_sigmoid_of);
 }
 
@@ -228,50 +228,50 @@ static void relu_grad(float *dx, const float *dy, const float *x,
   map_grad(dx, dy, y, alpha, n, relu_slope);
 }
 
-static void relu6_grad(float *dx, const float *dy, const float *x,
-                       const float *y, float alpha, size_t n) {
+RARE void relu6_grad(float *dx, const float *dy, const float *x, const float *y,
+                     float alpha, size_t n) {
   (void)x;
   map_grad(dx, dy, y, alpha, n, relu6_slope);
 }
 
-static void leaky_relu_grad(float *dx, const float *dy, const float *x,
-                            const float *y, float alpha, size_t n) {
+RARE void leaky_relu_grad(float *dx, const float *dy, const float *x,
+                          const float *y, float alpha, size_t n) {
   (void)x;
   map_grad(dx, dy, y, alpha, n, leaky_relu_slope);
 }
 
-static void sigmoid_grad(float *dx, const float *dy, const float *x,
-                         const float *y, float alpha, size_t n) {
+RARE void sigmoid_grad(float *dx, const float *dy, const float *x,
+                       const float *y, float alpha, size_t n) {
   (void)x;
   map_grad(dx, dy, y, alpha, n, sigmoid_slope);
 }
 
-static void tanh_grad(float *dx, const float *dy, const float *x,
-                      const float *y, float alpha, size_t n) {
+RARE void tanh_grad(float *dx, const float *dy, const float *x, const float *y,
+                    float alpha, size_t n) {
   (void)x;
   map_grad(dx, dy, y, alpha, n, tanh_slope);
 }
 
-static void silu_grad(float *dx, const float *dy, const float *x,
-                      const float *y, float alpha, size_t n) {
+RARE void silu_grad(float *dx, const float *dy, const float *x, const float *y,
+                    float alpha, size_t n) {
   (void)y;
   map_grad(dx, dy, x, alpha, n, silu_slope);
 }
 
-static void gelu_grad(float *dx, const float *dy, const float *x,
-                      const float *y, float alpha, size_t n) {
+RARE void gelu_grad(float *dx, const float *dy, const float *x, const float *y,
+                    float alpha, size_t n) {
   (void)y;
   map_grad(dx, dy, x, alpha, n, gelu_slope);
 }
 
-static void hard_swish_grad(float *dx, const float *dy, const float *x,
-                            const float *y, float alpha, size_t n) {
+RARE void hard_swish_grad(float *dx, const float *dy, const float *x,
+                          const float *y, float alpha, size_t n) {
   (void)y;
   map_grad(dx, dy, x, alpha, n, hard_swish_slope);
 }
 
-static void hard_sigmoid_grad(float *dx, const float *dy, const float *x,
-                              const float *y, float alpha, size_t n) {
+RARE void hard_sigmoid_grad(float *dx, const float *dy, const float *x,
+                            const float *y, float alpha, size_t n) {
   (void)x;
   map_grad(dx, dy, y, alpha, n, hard_sigmoid_slope);
 }
@@ -284,8 +284,8 @@ struct last {
 };
 
 /* v may be NULL. */
-static void take_last(struct last *l, const float *w, const float *m,
-                      const float *v, const float *g, size_t n) {
+RARE void take_last(struct last *l, const float *w, const float *m,
+                    const float *v, const float *g, size_t n) {
   store(l->w, load_part(w, n));
   store(l->m, load_part(m, n));
   if (v != NULL)
@@ -293,8 +293,8 @@ static void take_last(struct last *l, const float *w, const float *m,
   store(l->g, load_part(g, n));
 }
 
-static void put_last(const struct last *l, float *w, float *m, float *v,
-                     size_t n) {
+RARE void put_last(const struct last *l, float *w, float *m, float *v,
+                   size_t n) {
   store_part(w, load(l->w), n);
   store_part(m, load(l->m), n);
   if (v != NULL)
@@ -344,8 +344,8 @@ static void sgd(float *w, float *m, const float *g, size_t n, float scale_by,
 
 /* ---- Updates with decay ------------------------------------------------- */
 
-static void adam_decay(float *w, float *m, float *v, const float *g, size_t n,
-                       const struct adam_step *s) {
+RARE void adam_decay(float *w, float *m, float *v, const float *g, size_t n,
+                     const struct adam_step *s) {
   const struct adam_step t = *s;
   size_t i = 0;
   for (; i + VF <= n; i += VF) {
@@ -367,8 +367,8 @@ static void adam_decay(float *w, float *m, float *v, const float *g, size_t n,
   }
 }
 
-static void sgd_decay(float *w, float *m, const float *g, size_t n,
-                      const struct sgd_step *s) {
+RARE void sgd_decay(float *w, float *m, const float *g, size_t n,
+                    const struct sgd_step *s) {
   const struct sgd_step t = *s;
   /* What of the speed and of the step moves the weights. */
   const float ahead = t.nesterov ? t.momentum : 1.0f;
@@ -390,7 +390,7 @@ static void sgd_decay(float *w, float *m, const float *g, size_t n,
   }
 }
 
-static void approach(float *y, const float *x, float share, size_t n) {
+RARE void approach(float *y, const float *x, float share, size_t n) {
   for (size_t i = 0; i < n; i += VF) {
     size_t count = n - i < VF ? n - i : VF;
     vf from = load_upto(y + i, count);

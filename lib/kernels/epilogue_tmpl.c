@@ -65,8 +65,8 @@ static void fetch_plain(struct fetched *f, const struct plane *s, ptrdiff_t y,
 }
 
 /* One pixel of a plane behind a pooling. */
-static void fetch_won(struct fetched *f, const struct plane *s, ptrdiff_t y,
-                      ptrdiff_t x) {
+RARE void fetch_won(struct fetched *f, const struct plane *s, ptrdiff_t y,
+                    ptrdiff_t x) {
   size_t py = (size_t)y / 2, px = (size_t)x / 2, pooled = s->width / 2;
   vf v = {0};
   if (y >= 0 && x >= 0 && py < s->height / 2 && px < pooled) {

@@ -15,7 +15,7 @@ INLINE void finish_columns(float *y, size_t row, const struct epilogue *e,
 
 static void finish_rows(float *y, size_t row, const struct epilogue *e,
                         size_t rows, size_t c) {
-  if (clamp_of(e) == CLAMP_RELU)
+  if (ISA_NUMBER > 1 && clamp_of(e) == CLAMP_RELU)
     finish_columns(y, row, e, rows, c, CLAMP_RELU);
   else
     finish_columns(y, row, e, rows, c, clamp_of(e));
@@ -52,7 +52,7 @@ static void finish_pool(float *y, uint8_t *won, size_t pixel, const float *x,
   const struct pool_row p = {y, won, pixel, x, row, out_width, channels};
   const enum clamp clamp = clamp_of(e);
   size_t c = 0;
-  for (; clamp == CLAMP_RELU && c + VF <= channels; c += VF)
+  for (; ISA_NUMBER > 1 && clamp == CLAMP_RELU && c + VF <= channels; c += VF)
     pool_columns(&p, e, c, VF, CLAMP_RELU);
   for (; c < channels; c += VF)
     pool_columns(&p, e, c, channels - c < VF ? channels - c : VF, clamp);

@@ -31,9 +31,9 @@ extern const struct kernels imgrec__kernels_avx2;
 #define NR (NV * VF)
 
 /* The rows of a tile lie `row` floats apart: reached from one pointer for
- * every three of them, so that addresses stay in registers.  Tiles of up to LOW
- * rows come in all heights, above that only whole. */
-enum { ROW_POINTERS = (THIN_MR + 2) / 3, LOW = 8 };
+ * every three of them, so that addresses stay in registers.  Tiles that
+ * are not whole have at most LOW rows, of several vectors LOW_WIDE. */
+enum { ROW_POINTERS = (THIN_MR + 2) / 3, LOW = 12, LOW_WIDE = 4 };
 
 /* A tile at work: a->data is its first row's, and its last vector has `last`
  * columns. */
@@ -156,10 +156,12 @@ INLINE void tile_part(const struct tile *t, const int rows, const int vectors) {
   }
 }
 
-/* Any height up to the greatest: each is a loop of its own, held in registers.
- */
+/* Each height is a loop of its own, held in registers: 1 to 4, 6, 8, 12. */
 INLINE void tile_low(const struct tile *t, size_t rows, const int vectors) {
-  const int most = vectors == 1 ? THIN_MR : MR;
+  const int most = vectors > 1 && LOW_WIDE < MR ? LOW_WIDE
+                   : vectors > 1                ? MR
+                   : THIN_MR < LOW              ? THIN_MR
+                                                : LOW;
 #define HEIGHT(n)                                                              \
   case n:                                                                      \
     if (n <= most && (HAS_MASKS || t->last < VF))                              \
@@ -172,10 +174,9 @@ INLINE void tile_low(const struct tile *t, size_t rows, const int vectors) {
     HEIGHT(2);
     HEIGHT(3);
     HEIGHT(4);
-    HEIGHT(5);
     HEIGHT(6);
-    HEIGHT(7);
     HEIGHT(8);
+    HEIGHT(12);
   }
 #undef HEIGHT
 }
@@ -204,21 +205,19 @@ INLINE void tile_next(struct tile *t, size_t rows) {
   t->c += rows * t->ldc;
 }
 
-/* Whole tiles as long as they leave no small rest; then pieces of nearly equal
+/* Whole tiles as long as there are rows for them; then pieces of nearly equal
  * heights, so that none is too low to keep the multipliers busy. */
-static void tile_pieces(struct tile *t, size_t rows, size_t most,
+static void tile_pieces(struct tile *t, size_t rows, size_t most, size_t least,
                         void (*high)(const struct tile *, struct ahead *),
                         void (*low)(const struct tile *, size_t)) {
-  const size_t least = most < LOW ? most : LOW;
-  while (t->last == VF &&
-         (rows >= 2 * most || rows == most ||
-          (rows > most && most > LOW && (rows - 1) % LOW < most - LOW))) {
+  static const uint8_t height[LOW + 1] = {0, 1, 2, 3, 4, 3, 6,
+                                          4, 8, 6, 6, 8, 12};
+  for (; t->last == VF && rows >= most; rows -= most) {
     high(t, NULL);
     tile_next(t, most);
-    rows -= most;
   }
-  for (size_t n = (rows + least - 1) / least; n > 0; n--) {
-    size_t now = (rows + n - 1) / n;
+  while (rows > 0) {
+    size_t n = (rows + least - 1) / least, now = height[(rows + n - 1) / n];
     low(t, now);
     tile_next(t, now);
     rows -= now;
@@ -244,16 +243,19 @@ static void gemm_tile(const struct left *a, const float *b, size_t ldb,
 #if NV > 1
   if (cols > VF) {
     t.last -= VF;
-    tile_pieces(&t, rows, MR, tile_wide, tile_wide_low);
+    tile_pieces(&t, rows, MR, LOW_WIDE < MR ? LOW_WIDE : MR, tile_wide,
+                tile_wide_low);
     return;
   }
 #endif
-  tile_pieces(&t, rows, THIN_MR, tile_thin, tile_thin_low);
+  tile_pieces(&t, rows, THIN_MR, THIN_MR < LOW ? THIN_MR : LOW, tile_thin,
+              tile_thin_low);
 }
 
-#if NV > 1 && MR > LOW
+enum { AHEAD_ROWS = MR < 8 ? MR : 8 };
+#if NV > 1 && MR > 8
 static void tile_wide_ahead(const struct tile *t, struct ahead *fetch) {
-  tile_whole(t, fetch, LOW, NV);
+  tile_whole(t, fetch, AHEAD_ROWS, NV);
 }
 #else
 #define tile_wide_ahead tile_wide
@@ -267,7 +269,7 @@ static void gemm_tile_ahead(const struct left *a, const float *b, size_t ldb,
   struct left rest = *a;
 #if NV > 1
   struct ahead next = *ahead;
-  const size_t least = MR > LOW ? LOW : MR;
+  const size_t least = AHEAD_ROWS;
   while (cols == NR && rows >= least) {
     size_t now = rows >= MR ? MR : least;
     struct ahead fetch = next;

@@ -11,7 +11,7 @@
 #define QROWS   3
 #define QPANELS 1
 #else
-#define QROWS   2
+#define QROWS   1
 #define QPANELS 1
 #endif
 #define QVECTORS (Q_COLS / VF) /* of sums in a panel */
@@ -142,26 +142,20 @@ INLINE void qtile_of(const struct qtile *t, size_t first, const int rows,
 
 /* Whole tiles, and low ones of any height up to QLOW: each is a loop of its
  * own, held in registers. */
-enum { QLOW = QROWS < 4 ? QROWS : 4 };
+enum { QLOW = QROWS == 12 ? 4 : QROWS > 2 ? 2 : 1 };
 
 INLINE void qtile_height(const struct qtile *t, size_t first, size_t rows,
                          const int panels) {
-  switch (rows) {
-  case 1:
-    qtile_of(t, first, 1, panels);
-    break;
-  case 2:
-    qtile_of(t, first, 2, panels);
-    break;
-  case 3:
-    qtile_of(t, first, QLOW < 3 ? QLOW : 3, panels);
-    break;
-  case 4:
-    qtile_of(t, first, QLOW, panels);
-    break;
-  default:
+  if (rows == QROWS)
     qtile_of(t, first, QROWS, panels);
-  }
+  else if (QLOW > 2 && rows == 4)
+    qtile_of(t, first, QLOW, panels);
+  else if (QLOW > 2 && rows == 3)
+    qtile_of(t, first, QLOW - 1, panels);
+  else if (QLOW > 1 && rows == 2)
+    qtile_of(t, first, 2, panels);
+  else if (QROWS > 1)
+    qtile_of(t, first, 1, panels);
 }
 
 #if QPANELS > 1

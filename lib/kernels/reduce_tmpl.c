@@ -13,7 +13,7 @@ INLINE int is_narrow(size_t rows, size_t c) {
   return c < NARROW && rows >= REPEAT;
 }
 
-static void repeat(float wide[NARROW * REPEAT], const float *v, size_t c) {
+RARE void repeat(float wide[NARROW * REPEAT], const float *v, size_t c) {
   for (size_t i = 0; i < REPEAT; i++)
     memcpy(wide + i * c, v, c * sizeof *v);
 }
@@ -187,7 +187,7 @@ static float max_of(const float *x, size_t n) {
 
 /* The sum of exp(x - max); y (may be NULL) gets the terms.  Beyond the end
  * stands -infinity, the exponential of which is 0. */
-static float sum_exp(float *y, const float *x, size_t n, float max) {
+INLINE float sum_exp(float *y, const float *x, size_t n, float max) {
   struct lanes sum = lanes_splat(0.0f);
   for (size_t i = 0; i < n; i += LANES) {
     size_t now = n - i < LANES ? n - i : LANES;
@@ -211,7 +211,7 @@ static void softmax(float *y, const float *x, size_t n) {
   map(y, y, sum, n, quotient_of);
 }
 
-static float log_sum_exp(const float *x, size_t n) {
+RARE float log_sum_exp(const float *x, size_t n) {
   float max = max_of(x, n);
   vf log = vlog(splat(sum_exp(NULL, x, n, max)));
   return log[0] + max;

@@ -60,6 +60,12 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+/* Functions that are called seldom: small ones. */
+#if defined(__clang__)
+#define RARE static __attribute__((noinline, minsize))
+#else
+#define RARE static __attribute__((noinline, cold))
+#endif
 /* For loops over an array that has to stay in registers: compilers at -O2
  * leave some of them as loops unless told. */
 #if defined(SANITIZED)

@@ -92,19 +92,19 @@ INLINE void pool_pixel(float *y, const float *x, const struct window *w,
 
 /* The first of equal taps wins.  A NaN wins only as the first tap; it then
  * stays. */
-static void pool_most(float *y, const float *x, const struct window *w,
-                      size_t oy, size_t ox, size_t c) {
+RARE void pool_most(float *y, const float *x, const struct window *w, size_t oy,
+                    size_t ox, size_t c) {
   pool_pixel(y, x, w, oy, ox, c, MOST);
 }
 
-static void min_pool(float *y, const float *x, const struct window *w,
-                     size_t oy) {
+RARE void min_pool(float *y, const float *x, const struct window *w,
+                   size_t oy) {
   for (size_t ox = 0; ox < w->out_width; ox++)
     pool_pixel(y, x, w, oy, ox, 0, LEAST);
 }
 
-static void avg_pool(float *y, const float *x, const struct window *w,
-                     size_t oy) {
+RARE void avg_pool(float *y, const float *x, const struct window *w,
+                   size_t oy) {
   for (size_t ox = 0; ox < w->out_width; ox++)
     pool_pixel(y, x, w, oy, ox, 0, MEAN);
 }
@@ -162,8 +162,8 @@ INLINE void mean_vectors(float *y, const float *x, size_t rows, size_t stride,
   }
 }
 
-static void mean_rows(float *y, const float *x, size_t rows, size_t stride,
-                      size_t channels) {
+RARE void mean_rows(float *y, const float *x, size_t rows, size_t stride,
+                    size_t channels) {
   size_t c = 0;
   for (; c + BLOCKS * VD <= channels; c += BLOCKS * VD)
     mean_vectors(y + c, x + c, rows, stride, VD, BLOCKS);
@@ -212,8 +212,8 @@ struct spread {
 };
 
 /* n channels from float `in` of dx and x, and float `out` of dy, on. */
-static void give_winner(const struct spread *s, size_t in, size_t out,
-                        struct area a, size_t n) {
+RARE void give_winner(const struct spread *s, size_t in, size_t out,
+                      struct area a, size_t n) {
   const size_t channels = s->w->channels, row = s->w->width * channels;
   const float *x = s->x + in;
   struct contest c = {load_upto(x, n), {0}};
@@ -302,7 +302,7 @@ INLINE void clear_ahead(const struct spread *s, size_t *done, size_t to) {
   *done = to > *done ? to : *done;
 }
 
-static void extreme_pool_grad(const struct spread *s) {
+RARE void extreme_pool_grad(const struct spread *s) {
   size_t done = s->first, end = last_window(s->w, s->last);
   for (size_t oy = first_window(s->w, s->first); oy < end; oy++) {
     clear_ahead(s, &done, area_of(s->w, oy, 0).bottom);
@@ -325,7 +325,7 @@ static void min_pool_grad(float *dx, const float *dy, const float *x,
 
 /* The rows from the window's first to the next one's are all of this output
  * row's; what no window covers is cleared. */
-static void extreme_pool_grad_row(const struct spread *s, size_t oy) {
+RARE void extreme_pool_grad_row(const struct spread *s, size_t oy) {
   const struct window *w = s->w;
   struct area a = area_of(w, oy, 0);
   size_t from = oy > 0 ? a.top : 0, to = w->height, done = 0;
@@ -377,8 +377,8 @@ INLINE void share_pixel(const struct spread *s, size_t out, struct area a) {
              channels - c < VF ? channels - c : VF);
 }
 
-static void avg_pool_grad(float *dx, const float *dy, const struct window *w,
-                          size_t first, size_t last) {
+RARE void avg_pool_grad(float *dx, const float *dy, const struct window *w,
+                        size_t first, size_t last) {
   const struct spread s = {dx, dy, NULL, w, first, last, 0, 0};
   size_t done = first, end = last_window(w, last);
   for (size_t oy = first_window(w, first); oy < end; oy++) {

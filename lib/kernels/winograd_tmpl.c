@@ -93,8 +93,8 @@ struct parts {
 };
 
 /* n < VF channels of count x count numbers, with zeros behind them. */
-static struct square padded(struct parts *to, const struct square *s,
-                            size_t count, size_t n) {
+RARE struct square padded(struct parts *to, const struct square *s,
+                          size_t count, size_t n) {
   for (size_t i = 0; i < count; i++)
     for (size_t j = 0; j < count; j++)
       store(to->x + (i * count + j) * VF,
@@ -103,8 +103,8 @@ static struct square padded(struct parts *to, const struct square *s,
 }
 
 /* n < VF channels of `count` numbers, to places `step` apart. */
-static void spread_parts(float *to, size_t step, const struct parts *from,
-                         size_t count, size_t n) {
+RARE void spread_parts(float *to, size_t step, const struct parts *from,
+                       size_t count, size_t n) {
   for (size_t i = 0; i < count; i++)
     store_part(to + i * step, load(from->x + i * VF), n);
 }
