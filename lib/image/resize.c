@@ -182,9 +182,10 @@ static void filter_strip(unsigned char *dst, const struct row_pass *p, size_t y,
   size_t pixel = p->strip * p->job->channels;
   turn_strip(p, y, rows);
   for (size_t x = 0; x < f->outputs; x++)
-    k->pass->blend_bytes(p->filtered + x * pixel,
-                   p->turned + (size_t)(f->first[x] - f->first[0]) * pixel,
-                   pixel, f->weight + x * f->taps, (size_t)f->count[x], pixel);
+    k->pass->blend_bytes(
+        p->filtered + x * pixel,
+        p->turned + (size_t)(f->first[x] - f->first[0]) * pixel, pixel,
+        f->weight + x * f->taps, (size_t)f->count[x], pixel);
   k->pass->turn_bytes(dst, out, p->filtered, p->strip, out, rows);
 }
 
@@ -208,8 +209,8 @@ static void filter_columns(unsigned char *dst, size_t dst_stride,
                            const struct filter *f, size_t n) {
   for (size_t y = 0; y < f->outputs; y++)
     k->pass->blend_bytes(dst + y * dst_stride,
-                   src + (size_t)(f->first[y] - f->first[0]) * n, n,
-                   f->weight + y * f->taps, (size_t)f->count[y], n);
+                         src + (size_t)(f->first[y] - f->first[0]) * n, n,
+                         f->weight + y * f->taps, (size_t)f->count[y], n);
 }
 
 /* ---- Both axes ---------------------------------------------------------- */

@@ -207,8 +207,8 @@ static void average_piece(const struct sweep *s, size_t begin, size_t end) {
   if (t->averaged == 0)
     memcpy(t->average + begin, weights, (end - begin) * sizeof *weights);
   else
-    t->model->context->kernels->pass->approach(t->average + begin, weights, s->share,
-                                         end - begin);
+    t->model->context->kernels->pass->approach(t->average + begin, weights,
+                                               s->share, end - begin);
 }
 
 static float average_share(const struct imgrec_trainer *t) {
