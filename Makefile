@@ -7,7 +7,9 @@ PREFIX ?= /usr/local
 CC ?= cc
 CXX ?= c++
 CFLAGS ?= -O2 -g
-BUILD ?= build
+# PROFILE=infer: a library that recognises, and does not train.
+PROFILE ?=
+BUILD ?= build$(PROFILE:%=/%)
 PYTHON ?= python3
 
 # gzip-packed data sets need zlib; WITH_ZLIB=0 leaves it out.
@@ -89,9 +91,11 @@ PASSES := $(filter-out avx512,$(ISAS))
 QISAS := $(ISAS) $(if $(filter avx512,$(ISAS)),avx512vnni)
 ISA_FLAGS_avx512vnni := $(ISA_FLAGS_avx512) -mavx512vnni -DIMGREC_VNNI
 
+include mk/profile.mk
+
 TEMPLATES := $(wildcard lib/kernels/*_tmpl.c) lib/kernels/isa.c \
 	lib/kernels/passes.c lib/kernels/qisa.c
-LIB_SRC := $(filter-out $(TEMPLATES),$(wildcard lib/*.c lib/*/*.c))
+LIB_SRC := $(filter-out $(TEMPLATES) $(LEFT_OUT),$(wildcard lib/*.c lib/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) \
 	$(ISAS:%=$(BUILD)/lib/kernels/isa_%.o) \
 	$(PASSES:%=$(BUILD)/lib/kernels/passes_%.o) \
@@ -104,11 +108,14 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 REPLAYS := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/replay_%)
 BENCHES := $(BUILD)/bench_kernels $(BUILD)/bench_count
 
+# It trains, which not every library can.
+COMMAND := $(if $(PROFILE),,$(BUILD)/imgrec)
+
 STATIC := $(BUILD)/libimgrec.a
 SHARED := $(BUILD)/libimgrec.so.$(VERSION)
 
 .PHONY: all
-all: $(STATIC) $(SHARED) $(BUILD)/imgrec ## library and command
+all: $(STATIC) $(SHARED) $(COMMAND) ## library and command
 
 $(STATIC): $(LIB_OBJ)
 	@rm -f $@

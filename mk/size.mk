@@ -9,3 +9,10 @@ ifeq ($(MACHINE)$(if $(SMALL),,no),x86_64)
 else
 	sh scripts/size.sh $(BUILD)/lib $(SHARED) 10000000
 endif
+
+INFER_LIMIT := $(if $(findstring -Oz,$(SMALL)),325000,300000)
+
+.PHONY: check-infer
+check-infer: $(STATIC) ## the library that recognises only (PROFILE=infer)
+	$(MAKE) PROFILE=infer BUILD=$(BUILD)/infer all
+	CC='$(CC)' LIBS='$(LIBS)' sh tests/test_infer.sh $(BUILD) $(INFER_LIMIT)

@@ -34,8 +34,8 @@ const struct kernels TABLE = {
     .gemm_tile_finished = gemm_tile_finished,
     .fetch_row = fetch_row,
     .winograd_image = winograd_image,
-    .winograd_gradient = winograd_gradient,
+    .winograd_gradient = TRAINING(winograd_gradient),
     .winograd_weight = winograd_weight,
-    .winograd_weight_gradient = winograd_weight_gradient,
+    .winograd_weight_gradient = TRAINING(winograd_weight_gradient),
     .winograd_output = winograd_output,
 };
