@@ -61,17 +61,9 @@ SO_FLAGS := -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
 ifneq ($(filter -O2 -O3,$(CFLAGS)),)
 SMALL := $(if $(findstring clang,$(shell $(CC) --version)),-Oz,-Os)
 endif
-# Addresses to be filled in when the library is loaded in a tenth of the space,
-# for glibc 2.36 and later, which knows of it; RELR= leaves it out.
-RELR ?= $(shell printf '\043include <features.h>\n' | $(CC) -E -dM - \
-	2>/dev/null | awk '$$2 == "__GLIBC__" { major = $$3 } \
-		$$2 == "__GLIBC_MINOR__" { minor = $$3 } \
-		END { if (major * 1000 + minor >= 2036) \
-			print "-Wl,-z,pack-relative-relocs" }')
-SO_FLAGS += $(RELR)
 # ... but for what does something to each number by itself.
-QUICK := $(addprefix $(BUILD)/lib/,image/warp.o image/resize.o ops/conv2d.o \
-	ops/conv_rows.o)
+QUICK := $(addprefix $(BUILD)/lib/,image/decode.o image/warp.o image/resize.o \
+	ops/conv2d.o ops/conv_rows.o)
 
 # One table of kernels for each instruction set, all from isa.c.
 ISAS := scalar
@@ -85,8 +77,6 @@ ISAS += avx2 avx512
 else ifeq ($(MACHINE),aarch64)
 ISAS += neon
 endif
-# What passes over memory, from passes.c, is AVX2's with AVX-512 too.
-PASSES := $(filter-out avx512,$(ISAS))
 # Those of products of bytes, from qisa.c: VNNI is one more.
 QISAS := $(ISAS) $(if $(filter avx512,$(ISAS)),avx512vnni)
 ISA_FLAGS_avx512vnni := $(ISA_FLAGS_avx512) -mavx512vnni -DIMGREC_VNNI
@@ -94,11 +84,10 @@ ISA_FLAGS_avx512vnni := $(ISA_FLAGS_avx512) -mavx512vnni -DIMGREC_VNNI
 include mk/profile.mk
 
 TEMPLATES := $(wildcard lib/kernels/*_tmpl.c) lib/kernels/isa.c \
-	lib/kernels/passes.c lib/kernels/qisa.c
+	lib/kernels/qisa.c
 LIB_SRC := $(filter-out $(TEMPLATES) $(LEFT_OUT),$(wildcard lib/*.c lib/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) \
 	$(ISAS:%=$(BUILD)/lib/kernels/isa_%.o) \
-	$(PASSES:%=$(BUILD)/lib/kernels/passes_%.o) \
 	$(QISAS:%=$(BUILD)/lib/kernels/qisa_%.o)
 CMD_SRC := $(wildcard src/*.c)
 CMD_OBJ := $(CMD_SRC:%.c=$(BUILD)/%.o)
@@ -132,11 +121,6 @@ $(BUILD)/imgrec: $(CMD_OBJ) $(STATIC)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/lib/kernels/isa_%.o: lib/kernels/isa.c
-	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
-		-DIMGREC_ISA=$* -c -o $@ $<
-
-$(BUILD)/lib/kernels/passes_%.o: lib/kernels/passes.c
 	@mkdir -p $(@D)
 	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(LEAN) $(ISA_FLAGS_$*) \
 		-DIMGREC_ISA=$* -c -o $@ $<

@@ -34,52 +34,52 @@ struct arrays {
 typedef void (*kernel_fn)(const struct kernels *k, struct arrays *s);
 
 static void run_mul(const struct kernels *k, struct arrays *s) {
-  k->pass->mul(s->y, s->a, s->b, N);
+  k->mul(s->y, s->a, s->b, N);
 }
 
 static void run_add(const struct kernels *k, struct arrays *s) {
-  k->pass->add(s->y, s->a, s->b, N);
+  k->add(s->y, s->a, s->b, N);
 }
 
 static void run_scale(const struct kernels *k, struct arrays *s) {
-  k->pass->scale(s->y, s->a, s->b[1], N);
+  k->scale(s->y, s->a, s->b[1], N);
 }
 
 static void run_affine(const struct kernels *k, struct arrays *s) {
-  k->pass->affine(s->y, s->a, s->b, s->b, N / CHANNELS, CHANNELS);
+  k->affine(s->y, s->a, s->b, s->b, N / CHANNELS, CHANNELS);
 }
 
 static void run_affine2(const struct kernels *k, struct arrays *s) {
-  k->pass->affine2(s->y, s->a, s->b, s->b, s->b, s->b, N / CHANNELS, CHANNELS);
+  k->affine2(s->y, s->a, s->b, s->b, s->b, s->b, N / CHANNELS, CHANNELS);
 }
 
 static void run_sum_rows(const struct kernels *k, struct arrays *s) {
   double sum[CHANNELS] = {0}, dot[CHANNELS] = {0};
-  k->pass->sum_rows(sum, dot, s->a, s->b, N / CHANNELS, CHANNELS);
+  k->sum_rows(sum, dot, s->a, s->b, N / CHANNELS, CHANNELS);
   s->y[0] = (float)(sum[0] + dot[0]);
 }
 
 static void run_softmax(const struct kernels *k, struct arrays *s) {
-  k->pass->softmax(s->y, s->a, N);
+  k->softmax(s->y, s->a, N);
 }
 
 static void run_adam(const struct kernels *k, struct arrays *s) {
   memcpy(s->y, s->a, sizeof s->y);
   memcpy(s->v, s->b, sizeof s->v);
-  k->pass->adam(s->save, s->y, s->v, s->a, N, 1, 1e-3f, 0.1f, 1e-3f, 1e-7f);
+  k->adam(s->save, s->y, s->v, s->a, N, 1, 1e-3f, 0.1f, 1e-3f, 1e-7f);
 }
 
 static void run_sgd(const struct kernels *k, struct arrays *s) {
   memcpy(s->y, s->a, sizeof s->y);
-  k->pass->sgd(s->save, s->y, s->b, N, 1, 1e-3f, 0.9f);
+  k->sgd(s->save, s->y, s->b, N, 1, 1e-3f, 0.9f);
 }
 
 #define ACTIVATION(name, which)                                                \
   static void run_##name(const struct kernels *k, struct arrays *s) {          \
-    k->pass->activate[which](s->y, s->a, 0.1f, N);                             \
+    k->activate[which](s->y, s->a, 0.1f, N);                                   \
   }                                                                            \
   static void run_##name##_grad(const struct kernels *k, struct arrays *s) {   \
-    k->pass->activate_grad[which](s->y, s->a, s->b, s->b, 0.1f, N);            \
+    k->activate_grad[which](s->y, s->a, s->b, s->b, 0.1f, N);                  \
   }
 
 ACTIVATION(relu, ACT_RELU)
@@ -100,18 +100,16 @@ static const struct window window = {.height = 8,
 
 static void run_avg_pool(const struct kernels *k, struct arrays *s) {
   for (size_t oy = 0; oy < window.out_height; oy++)
-    k->pass->avg_pool(s->y + oy * window.out_width * CHANNELS, s->a, &window,
-                      oy);
+    k->avg_pool(s->y + oy * window.out_width * CHANNELS, s->a, &window, oy);
 }
 
 static void run_avg_pool_grad(const struct kernels *k, struct arrays *s) {
-  k->pass->avg_pool_grad(s->y, s->a, &window, 0, window.height);
+  k->avg_pool_grad(s->y, s->a, &window, 0, window.height);
 }
 
 static void run_max_pool(const struct kernels *k, struct arrays *s) {
   for (size_t oy = 0; oy < window.out_height; oy++)
-    k->pass->max_pool(s->y + oy * window.out_width * CHANNELS, s->a, &window,
-                      oy);
+    k->max_pool(s->y + oy * window.out_width * CHANNELS, s->a, &window, oy);
 }
 
 static const struct {

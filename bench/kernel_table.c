@@ -114,8 +114,8 @@ static void gemm_ahead(const struct kernels *k, const struct data *d,
 enum { GEMV_K = 512, GEMV_COLS = 512 };
 
 static void gemv(const struct kernels *k, const struct data *d, int which) {
-  k->pass->gemv((size_t)which, GEMV_K, d->in[0], GEMV_K, d->in[1], GEMV_COLS,
-                d->out, GEMV_COLS, GEMV_COLS, 0);
+  k->gemv((size_t)which, GEMV_K, d->in[0], GEMV_K, d->in[1], GEMV_COLS, d->out,
+          GEMV_COLS, GEMV_COLS, 0);
 }
 
 enum { TURNED = 128 };
@@ -123,7 +123,7 @@ enum { TURNED = 128 };
 static void transpose(const struct kernels *k, const struct data *d,
                       int which) {
   (void)which;
-  k->pass->transpose(d->out, TURNED, d->in[0], TURNED, TURNED, TURNED);
+  k->transpose(d->out, TURNED, d->in[0], TURNED, TURNED, TURNED);
 }
 
 /* PACK columns of as many floats; panels are of another width on each table,
@@ -136,8 +136,8 @@ static void pack_columns(const struct kernels *k, const struct data *d,
   float *panels = d->out + PACK;
   (void)which;
   for (size_t j = 0; j < cols; j += nr)
-    k->pass->pack_columns(panels + j * PACK, nr, d->in[0] + j * PACK, PACK,
-                          cols - j < nr ? cols - j : nr, PACK);
+    k->pack_columns(panels + j * PACK, d->in[0] + j * PACK, PACK,
+                    cols - j < nr ? cols - j : nr, PACK);
   for (size_t i = 0; i < PACK; i++)
     d->out[i] = panels[i * nr];
 }
@@ -148,37 +148,37 @@ enum { N = 4096 }; /* arrays that fit the nearest caches */
 
 static void add(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->add(d->out, d->in[0], d->in[1], N);
+  k->add(d->out, d->in[0], d->in[1], N);
 }
 
 static void mul(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->mul(d->out, d->in[0], d->in[1], N);
+  k->mul(d->out, d->in[0], d->in[1], N);
 }
 
 static void scale(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->scale(d->out, d->in[0], 0.3F, N);
+  k->scale(d->out, d->in[0], 0.3F, N);
 }
 
 static void activate(const struct kernels *k, const struct data *d, int which) {
-  k->pass->activate[which](d->out, d->in[0], 0.25F, N);
+  k->activate[which](d->out, d->in[0], 0.25F, N);
 }
 
 static void activate_grad(const struct kernels *k, const struct data *d,
                           int which) {
-  k->pass->activate_grad[which](d->out, d->in[1], d->in[0], d->in[0], 0.25F, N);
+  k->activate_grad[which](d->out, d->in[1], d->in[0], d->in[0], 0.25F, N);
 }
 
 static void adam(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->adam(d->out, d->out + N, d->out + 2 * N, d->in[0], N, 0.5F, 0.01F,
-                0.1F, 0.001F, 1e-7F);
+  k->adam(d->out, d->out + N, d->out + 2 * N, d->in[0], N, 0.5F, 0.01F, 0.1F,
+          0.001F, 1e-7F);
 }
 
 static void sgd(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->sgd(d->out, d->out + N, d->in[0], N, 0.5F, 0.01F, 0.9F);
+  k->sgd(d->out, d->out + N, d->in[0], N, 0.5F, 0.01F, 0.9F);
 }
 
 /* ---- Rows --------------------------------------------------------------- */
@@ -187,38 +187,38 @@ enum { CHANNELS = 64, ROWS = N / CHANNELS };
 
 static void add_row(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->add_row(d->out, d->in[0], d->in[1], ROWS, CHANNELS);
+  k->add_row(d->out, d->in[0], d->in[1], ROWS, CHANNELS);
 }
 
 static void affine(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->affine(d->out, d->in[0], d->in[1], d->in[2], ROWS, CHANNELS);
+  k->affine(d->out, d->in[0], d->in[1], d->in[2], ROWS, CHANNELS);
 }
 
 static void affine2(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->affine2(d->out, d->in[0], d->in[1], d->in[2], d->in[2] + CHANNELS,
-                   d->in[3], ROWS, CHANNELS);
+  k->affine2(d->out, d->in[0], d->in[1], d->in[2], d->in[2] + CHANNELS,
+             d->in[3], ROWS, CHANNELS);
 }
 
 /* It adds to what is there; `which`: with the dot products. */
 static void sum_rows(const struct kernels *k, const struct data *d, int which) {
   double *sums = (double *)(void *)d->out;
   memset(sums, 0, 2 * CHANNELS * sizeof *sums);
-  k->pass->sum_rows(sums, which ? sums + CHANNELS : NULL, d->in[0], d->in[1],
-                    ROWS, CHANNELS);
+  k->sum_rows(sums, which ? sums + CHANNELS : NULL, d->in[0], d->in[1], ROWS,
+              CHANNELS);
 }
 
 /* Rows of `which`. */
 static void softmax(const struct kernels *k, const struct data *d, int which) {
   for (int i = 0; i + which <= N; i += which)
-    k->pass->softmax(d->out + i, d->in[0] + i, (size_t)which);
+    k->softmax(d->out + i, d->in[0] + i, (size_t)which);
 }
 
 static void log_sum_exp(const struct kernels *k, const struct data *d,
                         int which) {
   for (int i = 0; i + which <= N; i += which)
-    d->out[i / which] = k->pass->log_sum_exp(d->in[0] + i, (size_t)which);
+    d->out[i / which] = k->log_sum_exp(d->in[0] + i, (size_t)which);
 }
 
 /* ---- Pooling ------------------------------------------------------------ */
@@ -241,37 +241,37 @@ static struct window window_of(int kernel) {
 static void max_pool(const struct kernels *k, const struct data *d, int which) {
   const struct window w = window_of(which);
   for (size_t oy = 0; oy < HALF; oy++)
-    k->pass->max_pool(d->out + oy * HALF * CHANNELS, d->in[0], &w, oy);
+    k->max_pool(d->out + oy * HALF * CHANNELS, d->in[0], &w, oy);
 }
 
 static void min_pool(const struct kernels *k, const struct data *d, int which) {
   const struct window w = window_of(which);
   for (size_t oy = 0; oy < HALF; oy++)
-    k->pass->min_pool(d->out + oy * HALF * CHANNELS, d->in[0], &w, oy);
+    k->min_pool(d->out + oy * HALF * CHANNELS, d->in[0], &w, oy);
 }
 
 static void avg_pool(const struct kernels *k, const struct data *d, int which) {
   const struct window w = window_of(which);
   for (size_t oy = 0; oy < HALF; oy++)
-    k->pass->avg_pool(d->out + oy * HALF * CHANNELS, d->in[0], &w, oy);
+    k->avg_pool(d->out + oy * HALF * CHANNELS, d->in[0], &w, oy);
 }
 
 static void max_pool_grad(const struct kernels *k, const struct data *d,
                           int which) {
   const struct window w = window_of(which);
-  k->pass->max_pool_grad(d->out, d->in[1], d->in[0], &w, 0, SIDE);
+  k->max_pool_grad(d->out, d->in[1], d->in[0], &w, 0, SIDE);
 }
 
 static void min_pool_grad(const struct kernels *k, const struct data *d,
                           int which) {
   const struct window w = window_of(which);
-  k->pass->min_pool_grad(d->out, d->in[1], d->in[0], &w, 0, SIDE);
+  k->min_pool_grad(d->out, d->in[1], d->in[0], &w, 0, SIDE);
 }
 
 static void avg_pool_grad(const struct kernels *k, const struct data *d,
                           int which) {
   const struct window w = window_of(which);
-  k->pass->avg_pool_grad(d->out, d->in[1], &w, 0, SIDE);
+  k->avg_pool_grad(d->out, d->in[1], &w, 0, SIDE);
 }
 
 /* Rows one after another, as windows do not overlap. */
@@ -279,20 +279,20 @@ static void max_pool_grad_row(const struct kernels *k, const struct data *d,
                               int which) {
   const struct window w = window_of(which);
   for (size_t oy = 0; oy < HALF; oy++)
-    k->pass->max_pool_grad_row(d->out, d->in[1], d->in[0], &w, oy);
+    k->max_pool_grad_row(d->out, d->in[1], d->in[0], &w, oy);
 }
 
 static void min_pool_grad_row(const struct kernels *k, const struct data *d,
                               int which) {
   const struct window w = window_of(which);
   for (size_t oy = 0; oy < HALF; oy++)
-    k->pass->min_pool_grad_row(d->out, d->in[1], d->in[0], &w, oy);
+    k->min_pool_grad_row(d->out, d->in[1], d->in[0], &w, oy);
 }
 
 static void mean_rows(const struct kernels *k, const struct data *d,
                       int which) {
   (void)which;
-  k->pass->mean_rows(d->out, d->in[0], ROWS, CHANNELS, CHANNELS);
+  k->mean_rows(d->out, d->in[0], ROWS, CHANNELS, CHANNELS);
 }
 
 /* ---- Depthwise convolutions --------------------------------------------- */
@@ -316,16 +316,16 @@ static void depthwise(const struct kernels *k, const struct data *d,
   const struct depthwise s = depthwise_of(which);
   const struct epilogue e = {.shift = d->in[2], .relu = 1};
   for (size_t y = 0; y < s.out_height; y++)
-    k->pass->depthwise(d->out + y * s.out_width * CHANNELS, d->in[0], d->in[1],
-                       &s, &e, y);
+    k->depthwise(d->out + y * s.out_width * CHANNELS, d->in[0], d->in[1], &s,
+                 &e, y);
 }
 
 static void depthwise_grad_x(const struct kernels *k, const struct data *d,
                              int which) {
   const struct depthwise s = depthwise_of(which);
   for (size_t y = 0; y < SIDE; y++)
-    k->pass->depthwise_grad_x(d->out + y * SIDE * CHANNELS, d->in[0], d->in[1],
-                              &s, y);
+    k->depthwise_grad_x(d->out + y * SIDE * CHANNELS, d->in[0], d->in[1], &s,
+                        y);
 }
 
 /* It adds to what is there. */
@@ -333,7 +333,7 @@ static void depthwise_grad_w(const struct kernels *k, const struct data *d,
                              int which) {
   const struct depthwise s = depthwise_of(which);
   memset(d->out, 0, 9 * CHANNELS * sizeof *d->out);
-  k->pass->depthwise_grad_w(d->out, d->in[0], d->in[1], &s, 0, s.out_height);
+  k->depthwise_grad_w(d->out, d->in[0], d->in[1], &s, 0, s.out_height);
 }
 
 /* ---- Random numbers ----------------------------------------------------- */
@@ -341,18 +341,18 @@ static void depthwise_grad_w(const struct kernels *k, const struct data *d,
 static void random_unit(const struct kernels *k, const struct data *d,
                         int which) {
   (void)which;
-  k->pass->random_unit(d->out, N, 1, 2, 3);
+  k->random_unit(d->out, N, 1, 2, 3);
 }
 
 static void random_normal2(const struct kernels *k, const struct data *d,
                            int which) {
   (void)which;
-  k->pass->random_normal2(d->out, N, 1, 2, 3);
+  k->random_normal2(d->out, N, 1, 2, 3);
 }
 
 static void dropout(const struct kernels *k, const struct data *d, int which) {
   (void)which;
-  k->pass->dropout(d->out, d->in[0], N, 0.25F, 1, 2, 3);
+  k->dropout(d->out, d->in[0], N, 0.25F, 1, 2, 3);
 }
 
 /* ---- What is done along with convolutions ------------------------------- */
@@ -361,7 +361,7 @@ static void finish_rows(const struct kernels *k, const struct data *d,
                         int which) {
   const struct epilogue e = {.scale = d->in[1], .shift = d->in[2], .relu = 1};
   (void)which;
-  k->pass->finish_rows(d->out, CHANNELS, &e, ROWS, CHANNELS);
+  k->finish_rows(d->out, CHANNELS, &e, ROWS, CHANNELS);
 }
 
 /* The product of few terms, too. */
@@ -384,8 +384,8 @@ static void finish_pool(const struct kernels *k, const struct data *d,
   uint8_t *won = (uint8_t *)(d->out + HALF * half);
   (void)which;
   for (size_t oy = 0; oy < HALF; oy++)
-    k->pass->finish_pool(d->out + oy * half, won + oy * half, CHANNELS,
-                         d->in[0] + 2 * oy * row, row, &e, HALF, CHANNELS);
+    k->finish_pool(d->out + oy * half, won + oy * half, CHANNELS,
+                   d->in[0] + 2 * oy * row, row, &e, HALF, CHANNELS);
 }
 
 /* `which`: behind a max pooling. */
@@ -405,7 +405,7 @@ static void fetch_row(const struct kernels *k, const struct data *d,
 static void mask_lost(const struct kernels *k, const struct data *d,
                       int which) {
   (void)which;
-  k->pass->mask_lost(d->out, d->won, N);
+  k->mask_lost(d->out, d->won, N);
 }
 
 /* The gradients of a 5 x 5 convolution of FEW channels by one filter, behind a
@@ -419,9 +419,9 @@ static void winners(const struct kernels *k, const struct data *d, int which) {
       d->in[1],   d->won, {WON, WON}, {WON, 1}, {2 * row, 2 * FEW},
       {row, FEW}, 5,      row,        5 * FEW};
   if (which)
-    k->pass->winners_add(d->out, d->in[0], &w);
+    k->winners_add(d->out, d->in[0], &w);
   else
-    k->pass->winners_sum(d->out, d->in[0], &w, 0);
+    k->winners_sum(d->out, d->in[0], &w, 0);
 }
 
 /* ---- Winograd ----------------------------------------------------------- */
@@ -482,8 +482,8 @@ enum { BYTES_SIDE = 256, BLENDED = 5, BLEND_N = 4096 };
 static void turn_bytes(const struct kernels *k, const struct data *d,
                        int which) {
   (void)which;
-  k->pass->turn_bytes((unsigned char *)d->out, BYTES_SIDE, d->won, BYTES_SIDE,
-                      BYTES_SIDE, BYTES_SIDE);
+  k->turn_bytes((unsigned char *)d->out, BYTES_SIDE, d->won, BYTES_SIDE,
+                BYTES_SIDE, BYTES_SIDE);
 }
 
 static void blend_bytes(const struct kernels *k, const struct data *d,
@@ -492,8 +492,8 @@ static void blend_bytes(const struct kernels *k, const struct data *d,
       1 << (BLEND_BITS - 3), 1 << (BLEND_BITS - 2), 1 << (BLEND_BITS - 2),
       1 << (BLEND_BITS - 2), 1 << (BLEND_BITS - 3)};
   (void)which;
-  k->pass->blend_bytes((unsigned char *)d->out, d->won, BLEND_N, weights,
-                       BLENDED, BLEND_N);
+  k->blend_bytes((unsigned char *)d->out, d->won, BLEND_N, weights, BLENDED,
+                 BLEND_N);
 }
 
 /* ---- The table ---------------------------------------------------------- */

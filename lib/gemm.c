@@ -136,7 +136,7 @@ static void pack_b_panel(const struct product *p, const struct tile *t,
     copy_panel(dst, (size_t)kn->nr, src, b->row_stride, n, t->k);
   } else {
     const float *src = b->data + t->k0 + j * b->col_stride;
-    kn->pass->pack_columns(dst, (size_t)kn->nr, src, b->col_stride, n, t->k);
+    kn->pack_columns(dst, src, b->col_stride, n, t->k);
   }
 }
 
@@ -232,7 +232,7 @@ static void multiply_panels(const struct product *p, const struct tile *t,
 static void add_bias(const struct product *p, const struct tile *t) {
   for (size_t i = 0; i < t->rows; i++) {
     float *row = t->c + i * t->ldc;
-    p->kernels->pass->add_row(row, row, p->g->bias + t->j0, 1, t->cols);
+    p->kernels->add_row(row, row, p->g->bias + t->j0, 1, t->cols);
   }
 }
 
@@ -252,9 +252,9 @@ static void multiply_block(const struct product *p, struct tile *t) {
   t->ldc = g->sink ? t->cols : g->ldc;
   place_a(p, t);
   if (p->few)
-    p->kernels->pass->gemv(t->rows, t->k, t->a.data, t->a.row,
-                           g->b.data + t->k0 * g->b.row_stride + t->j0,
-                           g->b.row_stride, t->c, t->ldc, t->cols, accumulate);
+    p->kernels->gemv(t->rows, t->k, t->a.data, t->a.row,
+                     g->b.data + t->k0 * g->b.row_stride + t->j0,
+                     g->b.row_stride, t->c, t->ldc, t->cols, accumulate);
   else
     multiply_panels(p, t, accumulate);
   if (t->k0 + t->k == g->k)
@@ -406,8 +406,8 @@ static void take_transposed(const void *arg, size_t row, size_t rows,
                             size_t col, size_t cols, const float *tile,
                             size_t stride) {
   const struct transposed *t = arg;
-  t->kernels->pass->transpose(t->g->c + col * t->g->ldc + row, t->g->ldc, tile,
-                              stride, rows, cols);
+  t->kernels->transpose(t->g->c + col * t->g->ldc + row, t->g->ldc, tile,
+                        stride, rows, cols);
 }
 
 /* Unless `a` is so large that packing its parts for each block takes long. */

@@ -84,8 +84,8 @@ static void run_pair(const struct product *p, const struct task *t,
     p->kernels->tile(&tile);
   }
   size_t pixel = (image * p->units + pair) * (g->width / 2) + t->x0 / 2;
-  p->ctx->kernels->pass->finish_pool(g->y + pixel * g->ldy + t->j, NULL, g->ldy,
-                                     sums, row, &none, t->width / 2, t->cols);
+  p->ctx->kernels->finish_pool(g->y + pixel * g->ldy + t->j, NULL, g->ldy, sums,
+                               row, &none, t->width / 2, t->cols);
 }
 
 /* One run, a block of it after the other. */

@@ -16,7 +16,7 @@ static void check_turn(const struct kernels *k, size_t rows, size_t columns,
   size_t src_stride = columns + more_src, dst_stride = rows + more_dst;
   unsigned char *src = bytes((rows - 1) * src_stride + columns, -1);
   unsigned char *dst = bytes((columns - 1) * dst_stride + rows, 0x5a);
-  k->pass->turn_bytes(dst, dst_stride, src, src_stride, rows, columns);
+  k->turn_bytes(dst, dst_stride, src, src_stride, rows, columns);
   for (size_t j = 0; j < columns; j++) {
     for (size_t i = 0; i < rows; i++)
       assert_int_equal(dst[j * dst_stride + i], src[i * src_stride + j]);
@@ -53,7 +53,7 @@ static void check_blend(const struct kernels *k, size_t n, size_t count,
   unsigned char *src = bytes((count - 1) * stride + n, fill);
   unsigned char *dst = bytes(n, 0);
   some_weights(weight, count);
-  k->pass->blend_bytes(dst, src, stride, weight, count, n);
+  k->blend_bytes(dst, src, stride, weight, count, n);
   for (size_t x = 0; x < n; x++) {
     int64_t sum = 1 << (BLEND_BITS - 1);
     for (size_t i = 0; i < count; i++)

@@ -56,7 +56,7 @@ static void assert_bits(const struct call *c, size_t i, float got, float want) {
 static void run_forward(const struct kernels *k, const struct call *c,
                         float *out) {
   const struct epilogue e = {c->in[2], c->in[3], c->which == 1, c->which == 6};
-  k->pass->depthwise(out, c->in[0], c->in[1], shape, &e, c->oy);
+  k->depthwise(out, c->in[0], c->in[1], shape, &e, c->oy);
 }
 
 static float expect_end(const struct call *call, float sum, size_t c) {
@@ -116,7 +116,7 @@ static void test_depthwise_tmpl__forward(void **state) {
 /* in: dy, w */
 static void run_grad_x(const struct kernels *k, const struct call *c,
                        float *out) {
-  k->pass->depthwise_grad_x(out, c->in[0], c->in[1], shape, c->oy);
+  k->depthwise_grad_x(out, c->in[0], c->in[1], shape, c->oy);
 }
 
 /* Which output has tap k on place i, -1 where none can; others may lie outside.
@@ -173,7 +173,7 @@ static void test_depthwise_tmpl__gradient_by_x(void **state) {
 /* in: x, dy; rows [c0, c1) */
 static void run_grad_w(const struct kernels *k, const struct call *c,
                        float *out) {
-  k->pass->depthwise_grad_w(out, c->in[0], c->in[1], shape, c->c0, c->c1);
+  k->depthwise_grad_w(out, c->in[0], c->in[1], shape, c->c0, c->c1);
 }
 
 static float expect_grad_w(const struct call *call, size_t i) {

@@ -19,7 +19,7 @@ static void check_rows(const struct kernels *k) {
     float y = i % row < c ? finished(&e, x[i], i % row) : x[i];
     memcpy(&want[i], &y, sizeof y);
   }
-  k->pass->finish_rows((float *)got, row, &e, rows, c);
+  k->finish_rows((float *)got, row, &e, rows, c);
   const struct call call = {
       .name = "finish_rows", .rows = rows, .c = c, .words = rows * row + GUARD};
   assert_same(&call, k->name, want, got);
@@ -39,7 +39,7 @@ static void check_product(const struct kernels *k) {
   const struct left left = {a, depth, 1, depth, {1, 1}, {0, 0}};
   uint32_t *got = guarded(words), *want = guarded(words);
   k->gemm_tile(&left, b, cols, (float *)want, ldc, rows, cols, 0);
-  k->pass->finish_rows((float *)want, ldc, &e, rows, cols);
+  k->finish_rows((float *)want, ldc, &e, rows, cols);
   k->gemm_tile_finished(&left, b, cols, (float *)got, ldc, rows, cols, &e);
   const struct call call = {.name = "gemm_tile_finished",
                             .rows = rows,
@@ -107,8 +107,7 @@ static void check_pool(const struct kernels *k) {
   if (won)
     memset(won, 99, n);
   /* not a float behind the last pixel's channels */
-  k->pass->finish_pool((float *)y, won, p.pixel, p.x, p.row, &p.e, p.width,
-                       p.c);
+  k->finish_pool((float *)y, won, p.pixel, p.x, p.row, &p.e, p.width, p.c);
   compare_pool(k, &p, y, won);
   free_epilogue(&p.e);
   free(p.x);
@@ -182,7 +181,7 @@ static void check_mask(const struct kernels *k) {
     won[i] = (uint8_t)below(5);
     want[i] = won[i] == 4 ? 0 : got[i];
   }
-  k->pass->mask_lost((float *)got, won, n);
+  k->mask_lost((float *)got, won, n);
   const struct call call = {.name = "mask_lost", .n = n, .words = n + GUARD};
   assert_same(&call, k->name, want, got);
   free(dy);

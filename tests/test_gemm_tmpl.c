@@ -102,8 +102,8 @@ static void check_tile(const struct kernels *k) {
 static void check_gemv(const struct kernels *k) {
   size_t cols = 1 + below(80);
   struct matrices m = some_matrices(1 + below(9), cols, cols);
-  k->pass->gemv(m.rows, m.k, m.a, m.lda, m.b, m.ldb, (float *)m.got, m.ldc,
-                cols, m.accumulate);
+  k->gemv(m.rows, m.k, m.a, m.lda, m.b, m.ldb, (float *)m.got, m.ldc, cols,
+          m.accumulate);
   check_product(&m, k->name);
   free_matrices(&m);
 }
@@ -118,12 +118,12 @@ static void test_gemm_tmpl__products(void **state) {
 }
 
 static void check_panel(size_t width, size_t rows, size_t k, const char *isa,
-                        void (*pack)(float *, size_t, const float *, size_t,
-                                     size_t, size_t)) {
+                        void (*pack)(float *, const float *, size_t, size_t,
+                                     size_t)) {
   size_t stride = k + below(4);
   float *src = numbers((rows - 1) * stride + k, PLAIN);
   uint32_t *dst = guarded(width * k);
-  pack((float *)dst, width, src, stride, rows, k);
+  pack((float *)dst, src, stride, rows, k);
   for (size_t i = 0; i < width * k; i++) {
     size_t row = i % width;
     float want = row < rows ? src[row * stride + i / width] : 0.0f, got;
@@ -143,8 +143,8 @@ static void test_gemm_tmpl__panels(void **state) {
     const struct kernels *t = table(isa);
     for (size_t k = 1; k < 40; k++) {
       size_t nr = (size_t)t->nr;
-      check_panel(nr, nr, k, t->name, t->pass->pack_columns);
-      check_panel(nr, 1 + below(nr), k, t->name, t->pass->pack_columns);
+      check_panel(nr, nr, k, t->name, t->pack_columns);
+      check_panel(nr, 1 + below(nr), k, t->name, t->pack_columns);
     }
   }
 }
@@ -154,7 +154,7 @@ static void check_transpose(const struct kernels *k) {
   size_t lds = cols + below(4), ldd = rows + below(4);
   float *src = numbers((rows - 1) * lds + cols, SPECIAL);
   uint32_t *dst = guarded((cols - 1) * ldd + rows);
-  k->pass->transpose((float *)dst, ldd, src, lds, rows, cols);
+  k->transpose((float *)dst, ldd, src, lds, rows, cols);
   for (size_t i = 0; i < (cols - 1) * ldd + rows + GUARD; i++) {
     size_t row = i % ldd, col = i / ldd;
     uint32_t want = CANARY;

@@ -36,16 +36,16 @@ static size_t size_of_round(size_t i) {
 /* ---- Of each element alone ---------------------------------------------- */
 
 static void run_add(const struct kernels *k, const struct call *c, float *out) {
-  k->pass->add(out, c->in[0], c->in[1], c->n);
+  k->add(out, c->in[0], c->in[1], c->n);
 }
 
 static void run_mul(const struct kernels *k, const struct call *c, float *out) {
-  k->pass->mul(out, c->in[0], c->in[1], c->n);
+  k->mul(out, c->in[0], c->in[1], c->n);
 }
 
 static void run_scale(const struct kernels *k, const struct call *c,
                       float *out) {
-  k->pass->scale(out, c->in[0], 0.3f, c->n);
+  k->scale(out, c->in[0], 0.3f, c->n);
 }
 
 static void check_arithmetic(size_t n, enum values v) {
@@ -78,15 +78,15 @@ static void test_kernels__arithmetic(void **state) {
 
 static void run_activate(const struct kernels *k, const struct call *c,
                          float *out) {
-  k->pass->activate[c->which](out, c->in[0], ALPHA, c->n);
+  k->activate[c->which](out, c->in[0], ALPHA, c->n);
 }
 
 /* The input that is not used is NULL, as callers may pass it. */
 static void run_activate_grad(const struct kernels *k, const struct call *c,
                               float *out) {
   int uses_x = imgrec__act_uses_x(c->which);
-  k->pass->activate_grad[c->which](out, c->in[1], uses_x ? c->in[0] : NULL,
-                                   uses_x ? NULL : c->in[0], ALPHA, c->n);
+  k->activate_grad[c->which](out, c->in[1], uses_x ? c->in[0] : NULL,
+                             uses_x ? NULL : c->in[0], ALPHA, c->n);
 }
 
 static void test_kernels__activations_same(void **state) {
@@ -148,8 +148,8 @@ static void check_activation(const struct kernels *k, int act) {
     x[i] = (float)(i - N / 2) * 0.01f + 0.003f;
     dy[i] = 1.0f;
   }
-  k->pass->activate[act](y, x, ALPHA, N);
-  k->pass->activate_grad[act](dx, dy, x, y, ALPHA, N);
+  k->activate[act](y, x, ALPHA, N);
+  k->activate_grad[act](dx, dy, x, y, ALPHA, N);
   for (size_t i = 0; i < N; i++) {
     double size = fmax(1.0, fabs((double)x[i]));
     assert_near(&c, i, y[i], activation(act, x[i]), 1e-6 * size);
@@ -171,14 +171,14 @@ static void test_kernels__in_place(void **state) {
     const struct kernels *k = table(isa);
     for (int act = 0; act < ACT_COUNT; act++) {
       float *x = numbers(N, PLAIN), y[N];
-      k->pass->activate[act](y, x, ALPHA, N);
-      k->pass->activate[act](x, x, ALPHA, N);
+      k->activate[act](y, x, ALPHA, N);
+      k->activate[act](x, x, ALPHA, N);
       assert_memory_equal(x, y, sizeof y);
-      k->pass->softmax(y, x, N);
-      k->pass->softmax(x, x, N);
+      k->softmax(y, x, N);
+      k->softmax(x, x, N);
       assert_memory_equal(x, y, sizeof y);
-      k->pass->add(y, x, x, N);
-      k->pass->add(x, x, x, N);
+      k->add(y, x, x, N);
+      k->add(x, x, x, N);
       assert_memory_equal(x, y, sizeof y);
       free(x);
     }
@@ -190,12 +190,12 @@ static void test_kernels__in_place(void **state) {
 /* out: w, m, v, of n each. */
 static void run_adam(const struct kernels *k, const struct call *c,
                      float *out) {
-  k->pass->adam(out, out + c->n, out + 2 * c->n, c->in[0], c->n, 0.5f, 0.01f,
-                0.1f, 0.001f, 1e-7f);
+  k->adam(out, out + c->n, out + 2 * c->n, c->in[0], c->n, 0.5f, 0.01f, 0.1f,
+          0.001f, 1e-7f);
 }
 
 static void run_sgd(const struct kernels *k, const struct call *c, float *out) {
-  k->pass->sgd(out, out + c->n, c->in[0], c->n, 0.5f, 0.01f, 0.9f);
+  k->sgd(out, out + c->n, c->in[0], c->n, 0.5f, 0.01f, 0.9f);
 }
 
 static const struct adam_step adam_step = {0.5f,  0.01f, 0.1f,  0.001f,
@@ -203,19 +203,18 @@ static const struct adam_step adam_step = {0.5f,  0.01f, 0.1f,  0.001f,
 
 static void run_adam_decay(const struct kernels *k, const struct call *c,
                            float *out) {
-  k->pass->adam_decay(out, out + c->n, out + 2 * c->n, c->in[0], c->n,
-                      &adam_step);
+  k->adam_decay(out, out + c->n, out + 2 * c->n, c->in[0], c->n, &adam_step);
 }
 
 static void run_sgd_decay(const struct kernels *k, const struct call *c,
                           float *out) {
   const struct sgd_step s = {0.5f, 0.01f, 0.9f, 0.25f, c->which};
-  k->pass->sgd_decay(out, out + c->n, c->in[0], c->n, &s);
+  k->sgd_decay(out, out + c->n, c->in[0], c->n, &s);
 }
 
 static void run_approach(const struct kernels *k, const struct call *c,
                          float *out) {
-  k->pass->approach(out, c->in[0], 0.25f, c->n);
+  k->approach(out, c->in[0], 0.25f, c->n);
 }
 
 /* With the step above: g' = g / 2 + w / 4, w less by an eighth. */
@@ -323,18 +322,18 @@ static void test_kernels__moments_fade_to_zero(void **state) {
   float w = 1.0f, m = FLT_MIN, v = FLT_MIN, g = 0.0f;
   (void)state;
   table(IMGREC_ISA_SCALAR)
-      ->pass->adam(&w, &m, &v, &g, 1, 1.0f, 1e-3f, 0.1f, 1e-3f, 1e-7f);
+      ->adam(&w, &m, &v, &g, 1, 1.0f, 1e-3f, 0.1f, 1e-3f, 1e-7f);
   assert_true(m == 0.0f && v == 0.0f);
   m = FLT_MIN;
-  table(IMGREC_ISA_SCALAR)->pass->sgd(&w, &m, &g, 1, 1.0f, 1e-3f, 0.9f);
+  table(IMGREC_ISA_SCALAR)->sgd(&w, &m, &g, 1, 1.0f, 1e-3f, 0.9f);
   assert_true(m == 0.0f);
   const struct adam_step adam = {1.0f, 1e-3f, 0.1f, 1e-3f, 1e-7f, 0.0f, 0.1f};
   const struct sgd_step sgd = {1.0f, 1e-3f, 0.9f, 0.0f, 1};
   m = v = FLT_MIN;
-  table(IMGREC_ISA_SCALAR)->pass->adam_decay(&w, &m, &v, &g, 1, &adam);
+  table(IMGREC_ISA_SCALAR)->adam_decay(&w, &m, &v, &g, 1, &adam);
   assert_true(m == 0.0f && v == 0.0f);
   m = FLT_MIN;
-  table(IMGREC_ISA_SCALAR)->pass->sgd_decay(&w, &m, &g, 1, &sgd);
+  table(IMGREC_ISA_SCALAR)->sgd_decay(&w, &m, &g, 1, &sgd);
   assert_true(m == 0.0f);
 }
 
@@ -342,18 +341,18 @@ static void test_kernels__moments_fade_to_zero(void **state) {
 
 static void run_add_row(const struct kernels *k, const struct call *c,
                         float *out) {
-  k->pass->add_row(out, c->in[0], c->in[2], c->rows, c->c);
+  k->add_row(out, c->in[0], c->in[2], c->rows, c->c);
 }
 
 static void run_affine(const struct kernels *k, const struct call *c,
                        float *out) {
-  k->pass->affine(out, c->in[0], c->in[2], c->in[3], c->rows, c->c);
+  k->affine(out, c->in[0], c->in[2], c->in[3], c->rows, c->c);
 }
 
 static void run_affine2(const struct kernels *k, const struct call *c,
                         float *out) {
-  k->pass->affine2(out, c->in[0], c->in[1], c->in[2], c->in[3], c->in[4],
-                   c->rows, c->c);
+  k->affine2(out, c->in[0], c->in[1], c->in[2], c->in[3], c->in[4], c->rows,
+             c->c);
 }
 
 static float expect_row(int which, const struct call *c, size_t i) {
@@ -402,8 +401,8 @@ static void run_sum_rows(const struct kernels *k, const struct call *c,
   double *sum = malloc(c->c * sizeof *sum), *dot = malloc(c->c * sizeof *dot);
   for (size_t i = 0; i < c->c; i++)
     sum[i] = dot[i] = (double)i;
-  k->pass->sum_rows(sum, c->which ? dot : NULL, c->in[0],
-                    c->which ? c->in[1] : NULL, c->rows, c->c);
+  k->sum_rows(sum, c->which ? dot : NULL, c->in[0], c->which ? c->in[1] : NULL,
+              c->rows, c->c);
   memcpy(out, sum, c->c * sizeof *sum);
   memcpy(out + 2 * c->c, dot, c->c * sizeof *dot);
   free(sum);
@@ -451,8 +450,8 @@ static void test_kernels__sum_rows(void **state) {
 /* out: the softmax and, last, the log of the sum. */
 static void run_softmax(const struct kernels *k, const struct call *c,
                         float *out) {
-  k->pass->softmax(out, c->in[0], c->n);
-  out[c->n] = k->pass->log_sum_exp(c->in[0], c->n);
+  k->softmax(out, c->in[0], c->n);
+  out[c->n] = k->log_sum_exp(c->in[0], c->n);
 }
 
 static void check_softmax(const struct call *c, const float *out) {
@@ -487,9 +486,9 @@ static void test_kernels__softmax_of_large(void **state) {
   const float x[3] = {1000.0f, 1000.0f, -1000.0f};
   float y[3];
   (void)state;
-  table(IMGREC_ISA_SCALAR)->pass->softmax(y, x, 3);
+  table(IMGREC_ISA_SCALAR)->softmax(y, x, 3);
   assert_true(y[0] == 0.5f && y[1] == 0.5f && y[2] == 0.0f);
-  float log_sum = table(IMGREC_ISA_SCALAR)->pass->log_sum_exp(x, 3);
+  float log_sum = table(IMGREC_ISA_SCALAR)->log_sum_exp(x, 3);
   assert_true(fabsf(log_sum - 1000.6931f) < 1e-3f);
 }
 

@@ -17,18 +17,18 @@ static void some_place(void) {
 
 static void run_unit(const struct kernels *k, const struct call *c,
                      float *out) {
-  k->pass->random_unit(out, c->n, place.seed, place.stream, place.first);
+  k->random_unit(out, c->n, place.seed, place.stream, place.first);
 }
 
 static void run_normal2(const struct kernels *k, const struct call *c,
                         float *out) {
-  k->pass->random_normal2(out, c->n, place.seed, place.stream, place.first);
+  k->random_normal2(out, c->n, place.seed, place.stream, place.first);
 }
 
 static void run_dropout(const struct kernels *k, const struct call *c,
                         float *out) {
-  k->pass->dropout(out, c->in[0], c->n, c->in[1][0], place.seed, place.stream,
-                   place.first);
+  k->dropout(out, c->in[0], c->n, c->in[1][0], place.seed, place.stream,
+             place.first);
 }
 
 static void test_random_tmpl__units(void **state) {

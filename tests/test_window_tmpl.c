@@ -7,22 +7,22 @@ enum pooling { POOL_MAX, POOL_MIN, POOL_AVG, POOLS };
 static void run_pool(const struct kernels *k, const struct call *c,
                      float *out) {
   if (c->which == POOL_MAX)
-    k->pass->max_pool(out, c->in[0], c->window, c->oy);
+    k->max_pool(out, c->in[0], c->window, c->oy);
   else if (c->which == POOL_MIN)
-    k->pass->min_pool(out, c->in[0], c->window, c->oy);
+    k->min_pool(out, c->in[0], c->window, c->oy);
   else
-    k->pass->avg_pool(out, c->in[0], c->window, c->oy);
+    k->avg_pool(out, c->in[0], c->window, c->oy);
 }
 
 static void run_pool_grad(const struct kernels *k, const struct call *c,
                           float *out) {
   const struct window *w = c->window;
   if (c->which == POOL_MAX)
-    k->pass->max_pool_grad(out, c->in[1], c->in[0], w, c->c0, c->c1);
+    k->max_pool_grad(out, c->in[1], c->in[0], w, c->c0, c->c1);
   else if (c->which == POOL_MIN)
-    k->pass->min_pool_grad(out, c->in[1], c->in[0], w, c->c0, c->c1);
+    k->min_pool_grad(out, c->in[1], c->in[0], w, c->c0, c->c1);
   else
-    k->pass->avg_pool_grad(out, c->in[1], w, c->c0, c->c1);
+    k->avg_pool_grad(out, c->in[1], w, c->c0, c->c1);
 }
 
 /* Row after row, where windows do not overlap. */
@@ -30,9 +30,9 @@ static void run_pool_grad_rows(const struct kernels *k, const struct call *c,
                                float *out) {
   for (size_t oy = c->window->out_height; oy-- > 0;)
     if (c->which == POOL_MAX)
-      k->pass->max_pool_grad_row(out, c->in[1], c->in[0], c->window, oy);
+      k->max_pool_grad_row(out, c->in[1], c->in[0], c->window, oy);
     else
-      k->pass->min_pool_grad_row(out, c->in[1], c->in[0], c->window, oy);
+      k->min_pool_grad_row(out, c->in[1], c->in[0], c->window, oy);
 }
 
 /* Padding is smaller than the kernel, so that no window is all padding. */
@@ -182,7 +182,7 @@ static void test_window_tmpl__pooling(void **state) {
 /* out: c means of rows that are 3 floats further apart. */
 static void run_mean_rows(const struct kernels *k, const struct call *c,
                           float *out) {
-  k->pass->mean_rows(out, c->in[0], c->rows, c->c + 3, c->c);
+  k->mean_rows(out, c->in[0], c->rows, c->c + 3, c->c);
 }
 
 static void test_window_tmpl__mean_rows(void **state) {
@@ -221,10 +221,10 @@ static void test_window_tmpl__pooling_ties(void **state) {
   for (int isa = IMGREC_ISA_SCALAR; isa; isa = next_isa(isa)) {
     const struct kernels *k = table(isa);
     float dx[4];
-    k->pass->max_pool_grad(dx, &dy, x, &w, 0, 2);
+    k->max_pool_grad(dx, &dy, x, &w, 0, 2);
     assert_true(dx[0] == 0.0f && dx[1] == 3.0f);
     assert_true(dx[2] == 0.0f && dx[3] == 0.0f);
-    k->pass->min_pool_grad(dx, &dy, x, &w, 0, 2);
+    k->min_pool_grad(dx, &dy, x, &w, 0, 2);
     assert_true(dx[0] == 3.0f && dx[3] == 0.0f);
   }
 }

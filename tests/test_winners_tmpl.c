@@ -86,7 +86,7 @@ static void check_sum(const struct kernels *k, size_t channels, enum values v) {
   uint32_t *got = copy_of(t.weights, n), *want = copy_of(t.weights, n);
   for (size_t i = 0; !accumulate && i < n; i++)
     want[i] = 0;
-  k->pass->winners_sum((float *)got, t.x, &t.w, accumulate);
+  k->winners_sum((float *)got, t.x, &t.w, accumulate);
   define(&t.w, (float *)want, t.x, NULL);
   const struct call call = {.name = "winners_sum",
                             .rows = t.w.rows,
@@ -101,7 +101,7 @@ static void check_sum(const struct kernels *k, size_t channels, enum values v) {
 static void check_add(const struct kernels *k, size_t channels, enum values v) {
   const struct winners_case t = some_case(channels, v);
   uint32_t *got = copy_of(t.x, t.floats), *want = copy_of(t.x, t.floats);
-  k->pass->winners_add((float *)got, t.weights, &t.w);
+  k->winners_add((float *)got, t.weights, &t.w);
   define(&t.w, NULL, (float *)want, t.weights);
   const struct call call = {.name = "winners_add",
                             .rows = t.w.rows,

@@ -166,12 +166,12 @@ static void turn_strip(const struct row_pass *p, size_t y, size_t rows) {
   const unsigned char *row =
       src->data + y * stride + source_first(p->filter) * from;
   if (c == from) {
-    k->pass->turn_bytes(p->turned, p->strip, row, stride, rows, n * c);
+    k->turn_bytes(p->turned, p->strip, row, stride, rows, n * c);
     return;
   }
   for (size_t i = 0; i < rows; i++)
     imgrec__convert(p->grey + i * n, 1, row + i * stride, 3, 1, n);
-  k->pass->turn_bytes(p->turned, p->strip, p->grey, n, rows, n);
+  k->turn_bytes(p->turned, p->strip, p->grey, n, rows, n);
 }
 
 static void filter_strip(unsigned char *dst, const struct row_pass *p, size_t y,
@@ -182,11 +182,10 @@ static void filter_strip(unsigned char *dst, const struct row_pass *p, size_t y,
   size_t pixel = p->strip * p->job->channels;
   turn_strip(p, y, rows);
   for (size_t x = 0; x < f->outputs; x++)
-    k->pass->blend_bytes(
-        p->filtered + x * pixel,
-        p->turned + (size_t)(f->first[x] - f->first[0]) * pixel, pixel,
-        f->weight + x * f->taps, (size_t)f->count[x], pixel);
-  k->pass->turn_bytes(dst, out, p->filtered, p->strip, out, rows);
+    k->blend_bytes(p->filtered + x * pixel,
+                   p->turned + (size_t)(f->first[x] - f->first[0]) * pixel,
+                   pixel, f->weight + x * f->taps, (size_t)f->count[x], pixel);
+  k->turn_bytes(dst, out, p->filtered, p->strip, out, rows);
 }
 
 /* The last strip overlaps the one in front of it. */
@@ -208,9 +207,9 @@ static void filter_columns(unsigned char *dst, size_t dst_stride,
                            const unsigned char *src, const struct kernels *k,
                            const struct filter *f, size_t n) {
   for (size_t y = 0; y < f->outputs; y++)
-    k->pass->blend_bytes(dst + y * dst_stride,
-                         src + (size_t)(f->first[y] - f->first[0]) * n, n,
-                         f->weight + y * f->taps, (size_t)f->count[y], n);
+    k->blend_bytes(dst + y * dst_stride,
+                   src + (size_t)(f->first[y] - f->first[0]) * n, n,
+                   f->weight + y * f->taps, (size_t)f->count[y], n);
 }
 
 /* ---- Both axes ---------------------------------------------------------- */

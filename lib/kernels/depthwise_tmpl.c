@@ -16,7 +16,7 @@
  * A tile is some neighbouring outputs of a vector of channels.  The vectors of
  * a pixel come one after another, so that memory is read in its order. */
 
-enum { SQUARES = ISA_NUMBER > 1, TILE = SQUARES ? 4 : 1, LARGEST_SQUARE = 5 };
+enum { TILE = 4, LARGEST_SQUARE = 5, SQUARES = ISA_NUMBER > 1 };
 
 /* The taps of an output along one axis: number i is tap + i * tap_step of the
  * kernel, and reads place at + i * step, which may be outside the image. */
@@ -33,7 +33,7 @@ static struct line line_of(const struct depthwise *d, int axis, size_t o) {
 }
 
 /* Places of dy, for place i of dx: those whose windows have a tap on it. */
-RARE struct line adjoint_line(const struct depthwise *d, int axis, size_t i) {
+static struct line adjoint_line(const struct depthwise *d, int axis, size_t i) {
   const ptrdiff_t stride = (ptrdiff_t)d->stride[axis];
   const ptrdiff_t dilation = (ptrdiff_t)d->dilation[axis];
   const ptrdiff_t from = (ptrdiff_t)(i + d->pad[axis]);
@@ -110,65 +110,31 @@ INLINE int square_columns(const int size, const int move, const int outs) {
   return (outs - 1) * move + size;
 }
 
-/* Neighbouring pixels of a row, VF channels of each, `step` floats apart. */
-struct strip {
-  const float *x;
-  size_t step;
-};
-
-/* Room for those that do not lie there: outside the image, or less than VF
- * channels. */
-enum { STRIP = (TILE - 1) * 2 + LARGEST_SQUARE };
-struct strip_room {
-  float x[STRIP * VF];
-};
-
-RARE struct strip strip_copy(struct strip_room *room, const struct sweep *s,
-                             struct row row, ptrdiff_t first, int count,
-                             size_t c, size_t n) {
-  for (int j = 0; j < count; j++)
-    store(room->x + j * VF, pixel(s, row, first + j, c, n));
-  return (struct strip){room->x, VF};
-}
-
-INLINE struct strip strip_of(struct strip_room *room, const struct sweep *s,
-                             int i, ptrdiff_t first, const int count, size_t c,
-                             size_t n) {
-  static const float zeros[VF];
-  const struct row row = tap_row(s, (size_t)i);
-  if (row.width == 0)
-    return (struct strip){zeros, 0};
-  if (n < VF || first < 0 || first + count > (ptrdiff_t)row.width)
-    return strip_copy(room, s, row, first, count, c, n);
-  return (struct strip){row.x + (size_t)first * s->channels + c, s->channels};
-}
-
-INLINE void load_strip(vf *col, struct strip strip, const int count) {
-  UNROLL for (int j = 0; j < count; j++) col[j] =
-      load(strip.x + (size_t)j * strip.step);
-}
-
-/* The weights of row i; where there are less than VF channels, a copy. */
-INLINE struct strip weights_of(struct strip_room *room, const struct sweep *s,
-                               int i, const int size, size_t c, size_t n) {
-  const float *w = s->w + tap_weights(s, (size_t)i) + c;
-  if (n == VF)
-    return (struct strip){w, s->channels};
-  return strip_copy(room, s, (struct row){w - c, (size_t)size}, 0, size, c, n);
+INLINE void load_columns(vf *col, const struct sweep *s, struct row row,
+                         ptrdiff_t first, const int count, size_t c,
+                         const size_t n, const int inside) {
+  if (inside && row.width > 0) {
+    const float *x = row.x + (size_t)first * s->channels + c;
+    UNROLL for (int j = 0; j < count; j++) col[j] =
+        load_upto(x + (size_t)j * s->channels, n);
+  } else {
+    UNROLL for (int j = 0; j < count; j++) col[j] =
+        pixel(s, row, first + j, c, n);
+  }
 }
 
 INLINE void sum_square(vf sum[TILE], const struct sweep *s, size_t c,
                        const size_t n, const int size, const int move,
-                       const int turned) {
-  const int count = square_columns(size, move, TILE);
-  struct strip_room room, weight_room;
+                       const int turned, const int inside) {
   ptrdiff_t first = s->cols.at - (turned ? size - 1 : 0);
   for (int i = 0; i < size; i++) {
-    vf col[STRIP];
-    const struct strip w = weights_of(&weight_room, s, i, size, c, n);
-    load_strip(col, strip_of(&room, s, i, first, count, c, n), count);
+    vf col[(TILE - 1) * 2 + LARGEST_SQUARE];
+    const struct row row = tap_row(s, (size_t)i);
+    const float *w = s->w + tap_weights(s, (size_t)i) + c;
+    load_columns(col, s, row, first, square_columns(size, move, TILE), c, n,
+                 inside);
     UNROLL for (int j = 0; j < size; j++) {
-      vf weight = load(w.x + (size_t)j * w.step);
+      vf weight = load_upto(w + (size_t)j * s->channels, n);
       int at = turned ? size - 1 - j : j;
       UNROLL for (int t = 0; t < TILE; t++) sum[t] =
           vfma(col[at + t * move], weight, sum[t]);
@@ -178,56 +144,74 @@ INLINE void sum_square(vf sum[TILE], const struct sweep *s, size_t c,
 
 /* ---- Rows of outputs ---------------------------------------------------- */
 
-static void store_outs(float *y, const vf sum[TILE], const struct sweep *s,
-                       size_t c, size_t n, int outs) {
+INLINE void store_outs(float *y, const vf sum[TILE], const struct sweep *s,
+                       size_t c, const size_t n, const int outs) {
   const struct finish f = finish_of(s->epilogue, c, n);
   const enum clamp clamp = clamp_of(s->epilogue);
-  for (int t = 0; t < outs; t++, y += s->out_step)
-    store_upto(y + c, finish(&f, sum[t], clamp), n);
+  UNROLL for (int t = 0; t < outs; t++)
+      store_upto(y + (size_t)t * s->out_step + c, finish(&f, sum[t], clamp), n);
 }
 
 /* How a tile is summed. */
 struct way {
   int size; /* of a square kernel; 0: any */
-  int move, turned, outs;
+  int move, turned, inside, outs;
 };
+
+INLINE void tile(float *y, const struct sweep *s, size_t c, const size_t n,
+                 const struct way way) {
+  vf sum[TILE] = {{0}};
+  if (way.size > 0)
+    sum_square(sum, s, c, n, way.size, way.move, way.turned, way.inside);
+  else
+    sum_any(sum, s, c, n, way.outs);
+  store_outs(y, sum, s, c, n, way.outs);
+}
 
 INLINE void tile_channels(float *y, const struct sweep *s,
                           const struct way way) {
-  for (size_t c = 0; c < s->channels; c += VF) {
-    const size_t n = s->channels - c < VF ? s->channels - c : VF;
-    vf sum[TILE] = {{0}};
-    if (way.size > 0)
-      sum_square(sum, s, c, n, way.size, way.move, way.turned);
-    else
-      sum_any(sum, s, c, n, way.outs);
-    store_outs(y, sum, s, c, n, way.outs);
-  }
+  size_t c = 0;
+  for (; c + VF <= s->channels; c += VF)
+    tile(y, s, c, VF, way);
+  if (s->channels % VF > 0)
+    tile(y, s, c, s->channels % VF, way);
 }
 
-RARE void tile_any(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){0, 0, 0, TILE});
+static void tile_any(float *y, const struct sweep *s) {
+  tile_channels(y, s, (struct way){0, 0, 0, 0, TILE});
 }
-RARE void tile_one(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){0, 0, 0, 1});
+
+static void tile_one(float *y, const struct sweep *s) {
+  tile_channels(y, s, (struct way){0, 0, 0, 0, 1});
 }
+
+INLINE void tile_square(float *y, const struct sweep *s, const int size,
+                        const int move, const int turned) {
+  ptrdiff_t first = s->cols.at - (turned ? size - 1 : 0);
+  ptrdiff_t last = first + square_columns(size, move, TILE);
+  if (first >= 0 && last <= (ptrdiff_t)s->width)
+    tile_channels(y, s, (struct way){size, move, turned, 1, TILE});
+  else
+    tile_channels(y, s, (struct way){size, move, turned, 0, TILE});
+}
+
 static void tile_3(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){3, 1, 0, TILE});
+  tile_square(y, s, 3, 1, 0);
 }
 static void tile_3_apart(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){3, 2, 0, TILE});
+  tile_square(y, s, 3, 2, 0);
 }
 static void tile_3_turned(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){3, 1, 1, TILE});
+  tile_square(y, s, 3, 1, 1);
 }
 static void tile_5(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){5, 1, 0, TILE});
+  tile_square(y, s, 5, 1, 0);
 }
 static void tile_5_apart(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){5, 2, 0, TILE});
+  tile_square(y, s, 5, 2, 0);
 }
 static void tile_5_turned(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){5, 1, 1, TILE});
+  tile_square(y, s, 5, 1, 1);
 }
 
 typedef void (*sweep_fn)(float *y, const struct sweep *s);
@@ -310,8 +294,8 @@ INLINE void gain_any(float *dw, const vf *dy, const struct sweep *s, size_t c,
     for (size_t j = 0; j < s->cols.count; j++, to += s->channels) {
       ptrdiff_t col = s->cols.at + (ptrdiff_t)j * s->cols.step;
       vf sum = load_upto(to, n);
-      for (int t = 0; t < outs; t++)
-        sum = vfma(pixel(s, row, col + t * s->move, c, n), dy[t], sum);
+      UNROLL for (int t = 0; t < outs; t++) sum =
+          vfma(pixel(s, row, col + t * s->move, c, n), dy[t], sum);
       store_upto(to, sum, n);
     }
   }
@@ -319,13 +303,12 @@ INLINE void gain_any(float *dw, const vf *dy, const struct sweep *s, size_t c,
 
 INLINE void gain_square(float *dw, const vf *dy, const struct sweep *s,
                         size_t c, const size_t n, const int size,
-                        const int move) {
-  const int count = square_columns(size, move, TILE);
-  struct strip_room room;
+                        const int move, const int inside) {
   for (int i = 0; i < size; i++) {
-    vf col[STRIP];
+    vf col[(TILE - 1) * 2 + LARGEST_SQUARE];
     float *to = dw + tap_weights(s, (size_t)i) + c;
-    load_strip(col, strip_of(&room, s, i, s->cols.at, count, c, n), count);
+    load_columns(col, s, tap_row(s, (size_t)i), s->cols.at,
+                 square_columns(size, move, TILE), c, n, inside);
     UNROLL for (int j = 0; j < size; j++) {
       vf sum = load_upto(to + (size_t)j * s->channels, n);
       UNROLL for (int t = 0; t < TILE; t++) sum =
@@ -341,30 +324,45 @@ INLINE void load_outs(vf *d, const float *dy, const struct sweep *s,
       load_upto(dy + (size_t)t * s->channels, n);
 }
 
+INLINE void gain(float *dw, const float *dy, const struct sweep *s, size_t c,
+                 const size_t n, const struct way way) {
+  vf d[TILE];
+  load_outs(d, dy + c, s, n, way.outs);
+  if (way.size > 0)
+    gain_square(dw, d, s, c, n, way.size, way.move, way.inside);
+  else
+    gain_any(dw, d, s, c, n, way.outs);
+}
+
 INLINE void gain_channels(float *dw, const float *dy, const struct sweep *s,
                           const struct way way) {
-  for (size_t c = 0; c < s->channels; c += VF) {
-    const size_t n = s->channels - c < VF ? s->channels - c : VF;
-    vf d[TILE];
-    load_outs(d, dy + c, s, n, way.outs);
-    if (way.size > 0)
-      gain_square(dw, d, s, c, n, way.size, way.move);
-    else
-      gain_any(dw, d, s, c, n, way.outs);
-  }
+  size_t c = 0;
+  for (; c + VF <= s->channels; c += VF)
+    gain(dw, dy, s, c, VF, way);
+  if (s->channels % VF > 0)
+    gain(dw, dy, s, c, s->channels % VF, way);
+}
+
+INLINE void gain_tile_square(float *dw, const float *dy, const struct sweep *s,
+                             const int size, const int move) {
+  ptrdiff_t last = s->cols.at + square_columns(size, move, TILE);
+  if (s->cols.at >= 0 && last <= (ptrdiff_t)s->width)
+    gain_channels(dw, dy, s, (struct way){size, move, 0, 1, TILE});
+  else
+    gain_channels(dw, dy, s, (struct way){size, move, 0, 0, TILE});
 }
 
 static void gain_3(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){3, 1, 0, TILE});
+  gain_tile_square(dw, dy, s, 3, 1);
 }
 static void gain_3_apart(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){3, 2, 0, TILE});
+  gain_tile_square(dw, dy, s, 3, 2);
 }
-RARE void gain_tile(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){0, 0, 0, TILE});
+static void gain_tile(float *dw, const float *dy, const struct sweep *s) {
+  gain_channels(dw, dy, s, (struct way){0, 0, 0, 0, TILE});
 }
-RARE void gain_one(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){0, 0, 0, 1});
+static void gain_one(float *dw, const float *dy, const struct sweep *s) {
+  gain_channels(dw, dy, s, (struct way){0, 0, 0, 0, 1});
 }
 
 typedef void (*gain_fn)(float *dw, const float *dy, const struct sweep *s);
@@ -376,9 +374,9 @@ static gain_fn gain_of(const struct sweep *s) {
   return SQUARES && like == tile_3_apart ? gain_3_apart : gain_tile;
 }
 
-RARE void depthwise_grad_w(float *dw, const float *x, const float *dy,
-                           const struct depthwise *d, size_t first,
-                           size_t last) {
+static void depthwise_grad_w(float *dw, const float *x, const float *dy,
+                             const struct depthwise *d, size_t first,
+                             size_t last) {
   struct sweep s = {.x = x,
                     .height = d->height,
                     .width = d->width,

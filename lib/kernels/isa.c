@@ -3,21 +3,28 @@
  * IMGREC_ISA defined to its name. */
 #include "kernels.h"
 
-#include "epilogue.h"
 #include "simd.h"
-
-#if ISA_NUMBER == 3
-#define PASSES imgrec__passes_avx2
-#else
-#define PASSES ISA_PASTE(imgrec__passes_, IMGREC_ISA)
-#endif
-extern const struct passes PASSES;
+#include "vmath.h"
 
 #include "gemm_tmpl.c"
 
 #include "epilogue_tmpl.c"
 
+#include "winners_tmpl.c"
+
 #include "winograd_tmpl.c"
+
+#include "eltwise_tmpl.c"
+
+#include "reduce_tmpl.c"
+
+#include "window_tmpl.c"
+
+#include "bytes_tmpl.c"
+
+#include "depthwise_tmpl.c"
+
+#include "random_tmpl.c"
 
 #define TABLE ISA_PASTE(imgrec__kernels_, IMGREC_ISA)
 
@@ -26,16 +33,72 @@ extern const struct kernels TABLE;
 const struct kernels TABLE = {
     .name = ISA_STRING(IMGREC_ISA),
     .isa = ISA_NUMBER,
-    .pass = &PASSES,
     .mr = MR,
     .nr = NR,
+    .pack_columns = pack_columns,
+    .transpose = transpose,
     .gemm_tile = gemm_tile,
     .gemm_tile_ahead = gemm_tile_ahead,
+    .gemv = gemv,
     .gemm_tile_finished = gemm_tile_finished,
+    .finish_rows = finish_rows,
+    .finish_pool = finish_pool,
     .fetch_row = fetch_row,
+    .mask_lost = mask_lost,
+    .winners_sum = winners_sum,
+    .winners_add = winners_add,
     .winograd_image = winograd_image,
-    .winograd_gradient = TRAINING(winograd_gradient),
+    .winograd_gradient = winograd_gradient,
     .winograd_weight = winograd_weight,
-    .winograd_weight_gradient = TRAINING(winograd_weight_gradient),
+    .winograd_weight_gradient = winograd_weight_gradient,
     .winograd_output = winograd_output,
+    .add = add,
+    .mul = mul,
+    .scale = scale,
+    .activate = {[ACT_RELU] = relu,
+                 [ACT_RELU6] = relu6,
+                 [ACT_LEAKY_RELU] = leaky_relu,
+                 [ACT_SIGMOID] = sigmoid,
+                 [ACT_TANH] = tanh_all,
+                 [ACT_SILU] = silu,
+                 [ACT_GELU] = gelu,
+                 [ACT_HARD_SWISH] = hard_swish,
+                 [ACT_HARD_SIGMOID] = hard_sigmoid},
+    .activate_grad = {[ACT_RELU] = relu_grad,
+                      [ACT_RELU6] = relu6_grad,
+                      [ACT_LEAKY_RELU] = leaky_relu_grad,
+                      [ACT_SIGMOID] = sigmoid_grad,
+                      [ACT_TANH] = tanh_grad,
+                      [ACT_SILU] = silu_grad,
+                      [ACT_GELU] = gelu_grad,
+                      [ACT_HARD_SWISH] = hard_swish_grad,
+                      [ACT_HARD_SIGMOID] = hard_sigmoid_grad},
+    .add_row = add_row,
+    .affine = affine,
+    .affine2 = affine2,
+    .sum_rows = sum_rows,
+    .softmax = softmax,
+    .log_sum_exp = log_sum_exp,
+    .adam = adam,
+    .sgd = sgd,
+    .adam_decay = adam_decay,
+    .sgd_decay = sgd_decay,
+    .approach = approach,
+    .max_pool = max_pool,
+    .min_pool = min_pool,
+    .avg_pool = avg_pool,
+    .mean_rows = mean_rows,
+    .max_pool_grad = max_pool_grad,
+    .min_pool_grad = min_pool_grad,
+    .avg_pool_grad = avg_pool_grad,
+    .max_pool_grad_row = max_pool_grad_row,
+    .min_pool_grad_row = min_pool_grad_row,
+    .turn_bytes = turn_bytes,
+    .blend_bytes = blend_bytes,
+    .random_unit = random_unit,
+    .random_normal2 = random_normal2,
+    .dropout = dropout,
+    .depthwise = depthwise,
+    .depthwise_grad_x = depthwise_grad_x,
+    .depthwise_grad_w = depthwise_grad_w,
 };

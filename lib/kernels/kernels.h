@@ -10,14 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A function that only training needs, in a table: a library that recognises
- * only (PROFILE=infer) is without. */
-#if defined(IMGREC_INFER)
-#define TRAINING(f) (0 ? (f) : NULL)
-#else
-#define TRAINING(f) (f)
-#endif
-
 enum activation {
   ACT_RELU,       /* x > 0 ? x : 0 */
   ACT_RELU6,      /* min(max(x, 0), 6) */
@@ -120,21 +112,77 @@ struct sgd_step {
   int nesterov;
 };
 
-/* What passes over memory, and waits for that: no quicker by the widest
- * vectors, so that these kernels are those of AVX2 there. */
-struct passes {
-  /* dst[k][width] = src[column][k] for `cols` <= width columns of k floats,
-   * `stride` apart: a panel of a right matrix that is stored by columns. */
-  void (*pack_columns)(float *dst, size_t width, const float *src,
-                       size_t stride, size_t cols, size_t k);
+struct kernels {
+  const char *name;
+  int isa; /* IMGREC_ISA_* */
+
+  /* Products of matrices; the tile is mr x nr, panels are zero-padded to nr. */
+  int mr, nr;
+  /* dst[k][nr] = src[column][k] for `cols` <= nr columns of k floats, `stride`
+   * apart: a panel of a right matrix that is stored by columns. */
+  void (*pack_columns)(float *dst, const float *src, size_t stride, size_t cols,
+                       size_t k);
   /* dst[j][i] = src[i][j], i < rows, j < cols. */
   void (*transpose)(float *dst, size_t ldd, const float *src, size_t lds,
                     size_t rows, size_t cols);
+  /* c[i][j] (+)= the sum over the terms (y, x, p) of the left matrix, in that
+   * order, times row (y * runs[1] + x) * a->k + p of b; i < rows, any number;
+   * j < cols <= nr.  b: rows ldb apart, cols readable. */
+  void (*gemm_tile)(const struct left *a, const float *b, size_t ldb, float *c,
+                    size_t ldc, size_t rows, size_t cols, int accumulate);
+  /* The same, asking for other memory meanwhile, in tiles of mr rows. */
+  void (*gemm_tile_ahead)(const struct left *a, const float *b, size_t ldb,
+                          float *c, size_t ldc, size_t rows, size_t cols,
+                          int accumulate, const struct ahead *ahead);
   /* Few rows: c[i][j] (+)= sum over k of a[i][k] b[k][j], j < cols, any cols;
    * a: rows lda apart, b: rows ldb apart, each number of it read once. */
   void (*gemv)(size_t rows, size_t k, const float *a, size_t lda,
                const float *b, size_t ldb, float *c, size_t ldc, size_t cols,
                int accumulate);
+
+  /* c[i][j] = what the epilogue makes of the sums of gemm_tile. */
+  void (*gemm_tile_finished)(const struct left *a, const float *b, size_t ldb,
+                             float *c, size_t ldc, size_t rows, size_t cols,
+                             const struct epilogue *e);
+  /* y = what the epilogue makes of it: rows of c floats, `row` apart. */
+  void (*finish_rows)(float *y, size_t row, const struct epilogue *e,
+                      size_t rows, size_t c);
+  /* Two rows x of `channels` a pixel, `row` floats apart, into one row of a
+   * 2 x 2 max pooling, whose pixels are `pixel` apart in y and won (may be
+   * NULL). */
+  void (*finish_pool)(float *y, uint8_t *won, size_t pixel, const float *x,
+                      size_t row, const struct epilogue *e, size_t out_width,
+                      size_t channels);
+  /* n pixels of row y of s from column x on, zeros where it has none. */
+  void (*fetch_row)(float *dst, const struct plane *s, ptrdiff_t y, ptrdiff_t x,
+                    size_t n);
+  /* sum (rows x run) (+)= d times the winner's patch of x, window by window. */
+  void (*winners_sum)(float *sum, const float *x, const struct winners *w,
+                      int accumulate);
+  /* x's patch of the winner += d times weights (rows x run), likewise; run,
+   * stride and tap are multiples of 8. */
+  void (*winners_add)(float *x, const float *weights, const struct winners *w);
+  /* dy = 0 where `won` says that a ReLU let nothing through. */
+  void (*mask_lost)(float *dy, const uint8_t *won, size_t n);
+
+  /* Winograd's F(4 x 4, 3 x 3): 36 numbers a channel lie `step` apart.
+   * v = B' d B of the 6 x 6 window of s whose first element is (y, x). */
+  void (*winograd_image)(float *v, size_t step, const struct plane *s,
+                         ptrdiff_t y, ptrdiff_t x);
+  /* v = A dY A' of the 4 x 4 outputs from (y, x) on. */
+  void (*winograd_gradient)(float *v, size_t step, const struct plane *s,
+                            ptrdiff_t y, ptrdiff_t x);
+  /* u = G g G' of n filters' weights for one channel: w has 9 taps, `tap`
+   * floats apart, of n floats. */
+  void (*winograd_weight)(float *u, size_t step, const float *w, size_t tap,
+                          size_t n);
+  /* w (+)= G' u G, the other way. */
+  void (*winograd_weight_gradient)(float *w, size_t tap, const float *u,
+                                   size_t step, size_t n, int accumulate);
+  /* The 4 x 4 outputs from (y, x) on, A' m A, of channels [c, c + channels),
+   * the first of which is m[0]. */
+  void (*winograd_output)(const struct output *out, const float *m, size_t step,
+                          size_t y, size_t x, size_t c, size_t channels);
 
   /* n floats each. */
   void (*add)(float *y, const float *a, const float *b, size_t n);
@@ -229,24 +277,6 @@ struct passes {
   void (*dropout)(float *y, const float *x, size_t n, float rate, uint64_t seed,
                   uint64_t stream, uint64_t first);
 
-  /* y = what the epilogue makes of it: rows of c floats, `row` apart. */
-  void (*finish_rows)(float *y, size_t row, const struct epilogue *e,
-                      size_t rows, size_t c);
-  /* Two rows x of `channels` a pixel, `row` floats apart, into one row of a
-   * 2 x 2 max pooling, whose pixels are `pixel` apart in y and won (may be
-   * NULL). */
-  void (*finish_pool)(float *y, uint8_t *won, size_t pixel, const float *x,
-                      size_t row, const struct epilogue *e, size_t out_width,
-                      size_t channels);
-  /* sum (rows x run) (+)= d times the winner's patch of x, window by window. */
-  void (*winners_sum)(float *sum, const float *x, const struct winners *w,
-                      int accumulate);
-  /* x's patch of the winner += d times weights (rows x run), likewise; run,
-   * stride and tap are multiples of 8. */
-  void (*winners_add)(float *x, const float *weights, const struct winners *w);
-  /* dy = 0 where `won` says that a ReLU let nothing through. */
-  void (*mask_lost)(float *dy, const uint8_t *won, size_t n);
-
   /* w, dw: KH x KW x C.  Output row oy of one image; row iy of its gradient by
    * x, which is overwritten; and what output rows [first, last) of it add to
    * the gradient by w. */
@@ -258,49 +288,6 @@ struct passes {
   void (*depthwise_grad_w)(float *dw, const float *x, const float *dy,
                            const struct depthwise *d, size_t first,
                            size_t last);
-};
-
-struct kernels {
-  const char *name;
-  int isa; /* IMGREC_ISA_* */
-  const struct passes *pass;
-
-  /* Products of matrices; the tile is mr x nr, panels are zero-padded to nr. */
-  int mr, nr;
-  /* c[i][j] (+)= the sum over the terms (y, x, p) of the left matrix, in that
-   * order, times row (y * runs[1] + x) * a->k + p of b; i < rows, any number;
-   * j < cols <= nr.  b: rows ldb apart, cols readable. */
-  void (*gemm_tile)(const struct left *a, const float *b, size_t ldb, float *c,
-                    size_t ldc, size_t rows, size_t cols, int accumulate);
-  /* The same, asking for other memory meanwhile, in tiles of mr rows. */
-  void (*gemm_tile_ahead)(const struct left *a, const float *b, size_t ldb,
-                          float *c, size_t ldc, size_t rows, size_t cols,
-                          int accumulate, const struct ahead *ahead);
-  /* c[i][j] = what the epilogue makes of the sums of gemm_tile. */
-  void (*gemm_tile_finished)(const struct left *a, const float *b, size_t ldb,
-                             float *c, size_t ldc, size_t rows, size_t cols,
-                             const struct epilogue *e);
-  /* n pixels of row y of s from column x on, zeros where it has none. */
-  void (*fetch_row)(float *dst, const struct plane *s, ptrdiff_t y, ptrdiff_t x,
-                    size_t n);
-  /* Winograd's F(4 x 4, 3 x 3): 36 numbers a channel lie `step` apart.
-   * v = B' d B of the 6 x 6 window of s whose first element is (y, x). */
-  void (*winograd_image)(float *v, size_t step, const struct plane *s,
-                         ptrdiff_t y, ptrdiff_t x);
-  /* v = A dY A' of the 4 x 4 outputs from (y, x) on. */
-  void (*winograd_gradient)(float *v, size_t step, const struct plane *s,
-                            ptrdiff_t y, ptrdiff_t x);
-  /* u = G g G' of n filters' weights for one channel: w has 9 taps, `tap`
-   * floats apart, of n floats. */
-  void (*winograd_weight)(float *u, size_t step, const float *w, size_t tap,
-                          size_t n);
-  /* w (+)= G' u G, the other way. */
-  void (*winograd_weight_gradient)(float *w, size_t tap, const float *u,
-                                   size_t step, size_t n, int accumulate);
-  /* The 4 x 4 outputs from (y, x) on, A' m A, of channels [c, c + channels),
-   * the first of which is m[0]. */
-  void (*winograd_output)(const struct output *out, const float *m, size_t step,
-                          size_t y, size_t x, size_t c, size_t channels);
 };
 
 /* ---- Products of bytes --------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows with one number a channel, sums over rows, and sums over a row (a part
- * of passes.c). */
+ * of isa.c). */
 
 /* ---- One number a channel ----------------------------------------------- */
 
@@ -13,7 +13,7 @@ INLINE int is_narrow(size_t rows, size_t c) {
   return c < NARROW && rows >= REPEAT;
 }
 
-RARE void repeat(float wide[NARROW * REPEAT], const float *v, size_t c) {
+static void repeat(float wide[NARROW * REPEAT], const float *v, size_t c) {
   for (size_t i = 0; i < REPEAT; i++)
     memcpy(wide + i * c, v, c * sizeof *v);
 }
@@ -105,6 +105,8 @@ static void affine2(float *z, const float *x, const float *y, const float *a,
  * vectors of channels at a time hide how long an addition takes. */
 enum { ROWS_AT_ONCE = 64, BLOCKS = 4 };
 
+enum dots { NO_DOTS, SQUARES_OF_X, PRODUCTS };
+
 INLINE vd widen(const float *p, const size_t n) {
   vh half;
   if (n == VD)
@@ -118,27 +120,27 @@ INLINE vd widen(const float *p, const size_t n) {
  */
 INLINE void sum_channels(double *sum, double *dot, const float *x,
                          const float *y, size_t rows, size_t c, const size_t n,
-                         const size_t blocks, const int dots) {
+                         const size_t blocks, const enum dots dots) {
   vd s[BLOCKS], d[BLOCKS];
   UNROLL for (size_t i = 0; i < blocks; i++) {
     s[i] = d[i] = (vd){0};
     memcpy(&s[i], sum + i * VD, n * sizeof *sum);
-    if (dots)
+    if (dots != NO_DOTS)
       memcpy(&d[i], dot + i * VD, n * sizeof *dot);
   }
   for (; rows > 0; rows--, x += c) {
     UNROLL for (size_t i = 0; i < blocks; i++) {
       vd v = widen(x + i * VD, n);
       s[i] += v;
-      if (dots)
-        d[i] = vfma_exact(v, widen(y + i * VD, n), d[i]);
+      if (dots != NO_DOTS)
+        d[i] = vfma_exact(v, dots == PRODUCTS ? widen(y + i * VD, n) : v, d[i]);
     }
-    if (dots)
+    if (dots == PRODUCTS)
       y += c;
   }
   UNROLL for (size_t i = 0; i < blocks; i++) {
     memcpy(sum + i * VD, &s[i], n * sizeof *sum);
-    if (dots)
+    if (dots != NO_DOTS)
       memcpy(dot + i * VD, &d[i], n * sizeof *dot);
   }
 }
@@ -146,14 +148,24 @@ INLINE void sum_channels(double *sum, double *dot, const float *x,
 /* All channels, as many at a time as there are. */
 INLINE void sum_few_rows(double *sum, double *dot, const float *x,
                          const float *y, size_t rows, size_t c,
-                         const int dots) {
+                         const enum dots dots) {
   size_t i = 0;
   for (; i + BLOCKS * VD <= c; i += BLOCKS * VD)
     sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
                  rows, c, VD, BLOCKS, dots);
-  for (; i < c; i += VD)
+  if (i + BLOCKS / 2 * VD <= c) {
     sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
-                 rows, c, c - i < VD ? c - i : VD, 1, dots);
+                 rows, c, VD, BLOCKS / 2, dots);
+    i += BLOCKS / 2 * VD;
+  }
+  if (i + VD <= c) {
+    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
+                 rows, c, VD, 1, dots);
+    i += VD;
+  }
+  if (c % VD > 0)
+    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
+                 rows, c, c % VD, 1, dots);
 }
 
 static void sum_rows(double *sum, double *dot, const float *x, const float *y,
@@ -161,9 +173,11 @@ static void sum_rows(double *sum, double *dot, const float *x, const float *y,
   while (rows > 0) {
     size_t now = rows < ROWS_AT_ONCE ? rows : ROWS_AT_ONCE;
     if (dot == NULL)
-      sum_few_rows(sum, NULL, x, NULL, now, c, 0);
+      sum_few_rows(sum, NULL, x, NULL, now, c, NO_DOTS);
+    else if (x == y)
+      sum_few_rows(sum, dot, x, x, now, c, SQUARES_OF_X);
     else
-      sum_few_rows(sum, dot, x, y, now, c, 1);
+      sum_few_rows(sum, dot, x, y, now, c, PRODUCTS);
     rows -= now;
     x += now * c;
     y = dot != NULL ? y + now * c : NULL;
@@ -211,7 +225,7 @@ static void softmax(float *y, const float *x, size_t n) {
   map(y, y, sum, n, quotient_of);
 }
 
-RARE float log_sum_exp(const float *x, size_t n) {
+static float log_sum_exp(const float *x, size_t n) {
   float max = max_of(x, n);
   vf log = vlog(splat(sum_exp(NULL, x, n, max)));
   return log[0] + max;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pooling over windows of an image (a part of passes.c). */
+/* Pooling over windows of an image (a part of isa.c). */
 
 /* ---- Where a window lies ------------------------------------------------ */
 
@@ -30,8 +30,7 @@ INLINE size_t area_size(struct area a) {
 }
 
 /* Outputs [begin, end) of row oy whose windows are size x size taps inside the
- * image: 2 or 3, for which the loops are unrolled; not in plain C, which is
- * small instead. */
+ * image: 2 or 3, for which the loops are unrolled. */
 struct span {
   size_t size, begin, end;
 };
@@ -40,8 +39,7 @@ INLINE struct span square_span(const struct window *w, size_t oy) {
   const struct span none = {0, 0, 0};
   size_t size = w->kernel[1], reach = w->width + w->pad[1];
   size_t top = oy * w->stride[0];
-  if (ISA_NUMBER == 1 || w->kernel[0] != size || (size != 2 && size != 3) ||
-      reach < size)
+  if (w->kernel[0] != size || (size != 2 && size != 3) || reach < size)
     return none;
   if (top < w->pad[0] || top - w->pad[0] + size > w->height)
     return none;
@@ -58,95 +56,94 @@ INLINE size_t area_offset(const struct window *w, struct area a) {
 
 /* ---- Forward ------------------------------------------------------------ */
 
-enum pool { MOST, LEAST, MEAN };
-
-INLINE vf join(vf tap, vf so_far, const enum pool pool) {
-  return pool == MEAN    ? tap + so_far
-         : pool == LEAST ? vmin(tap, so_far)
-                         : vmax(tap, so_far);
-}
-
 /* All taps of n <= VF channels in the order (ky, kx): best = join(tap, best),
  * where best starts as the first tap, or as zero. */
-INLINE void join_taps(float *y, const float *x, const struct window *w,
-                      struct area a, size_t n, const enum pool pool) {
-  vf best = pool == MEAN ? (vf){0} : load_upto(x, n);
+INLINE vf join_taps(const float *x, const struct window *w, struct area a,
+                    const size_t n, const int from_zero, vf (*join)(vf, vf)) {
+  vf best = from_zero ? (vf){0} : load_upto(x, n);
   for (size_t i = a.top; i < a.bottom; i++, x += w->width * w->channels) {
     const float *tap = x;
     for (size_t j = a.left; j < a.right; j++, tap += w->channels)
-      best = join(load_upto(tap, n), best, pool);
+      best = join(load_upto(tap, n), best);
   }
-  store_upto(y, pool == MEAN ? best / (float)area_size(a) : best, n);
+  return best;
 }
 
-/* Output number ox of the row, from channel c on. */
-INLINE void pool_pixel(float *y, const float *x, const struct window *w,
-                       size_t oy, size_t ox, size_t c, const enum pool pool) {
-  struct area a = area_of(w, oy, ox);
-  x += area_offset(w, a);
-  y += ox * w->channels;
-  for (; c < w->channels; c += VF)
-    join_taps(y + c, x + c, w, a, w->channels - c < VF ? w->channels - c : VF,
-              pool);
-}
-
-/* The first of equal taps wins.  A NaN wins only as the first tap; it then
- * stays. */
-RARE void pool_most(float *y, const float *x, const struct window *w, size_t oy,
-                    size_t ox, size_t c) {
-  pool_pixel(y, x, w, oy, ox, c, MOST);
-}
-
-RARE void min_pool(float *y, const float *x, const struct window *w,
-                   size_t oy) {
-  for (size_t ox = 0; ox < w->out_width; ox++)
-    pool_pixel(y, x, w, oy, ox, 0, LEAST);
-}
-
-RARE void avg_pool(float *y, const float *x, const struct window *w,
-                   size_t oy) {
-  for (size_t ox = 0; ox < w->out_width; ox++)
-    pool_pixel(y, x, w, oy, ox, 0, MEAN);
-}
-
-INLINE void most_of_square(float *y, const float *x, const struct window *w,
-                           const int size) {
-  vf best = load(x);
+INLINE vf join_square(const float *x, const struct window *w, const int size,
+                      const size_t n, const int from_zero, vf (*join)(vf, vf)) {
+  vf best = from_zero ? (vf){0} : load_upto(x, n);
   UNROLL for (int i = 0; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    best = vmax(load(x + tap * w->channels), best);
+    best = join(load_upto(x + tap * w->channels, n), best);
   }
-  store(y, best);
+  return best;
 }
 
-/* Whole vectors of channels by unrolled loops. */
+INLINE vf scaled(vf v, size_t count, const int mean) {
+  return mean ? v / (float)count : v;
+}
+
+INLINE void pool_vector(float *y, const float *x, const struct window *w,
+                        struct area a, const size_t n, const int size,
+                        const int mean, vf (*join)(vf, vf)) {
+  vf v = size > 0 ? join_square(x, w, size, n, mean, join)
+                  : join_taps(x, w, a, n, mean, join);
+  store_upto(y, scaled(v, area_size(a), mean), n);
+}
+
+/* size 0: any. */
+INLINE void pool_pixel(float *y, const float *x, const struct window *w,
+                       struct area a, const int size, const int mean,
+                       vf (*join)(vf, vf)) {
+  const float *first = x + area_offset(w, a);
+  size_t c = 0;
+  for (; c + VF <= w->channels; c += VF)
+    pool_vector(y + c, first + c, w, a, VF, size, mean, join);
+  if (w->channels % VF > 0)
+    pool_vector(y + c, first + c, w, a, w->channels % VF, size, mean, join);
+}
+
 INLINE void pool_span(float *y, const float *x, const struct window *w,
-                      size_t oy, const struct span *s, const int size) {
-  const size_t channels = w->channels;
-  const float *first = x + area_offset(w, area_of(w, oy, s->begin));
+                      size_t oy, const struct span *s, const int size,
+                      const int mean, vf (*join)(vf, vf)) {
+  struct area a = area_of(w, oy, s->begin);
   for (size_t ox = s->begin; ox < s->end; ox++) {
-    size_t c = 0;
-    for (; c + VF <= channels; c += VF)
-      most_of_square(y + ox * channels + c, first + c, w, size);
-    if (c < channels)
-      pool_most(y, x, w, oy, ox, c);
-    first += w->stride[1] * channels;
+    pool_pixel(y + ox * w->channels, x, w, a, size, mean, join);
+    a.left += w->stride[1];
+    a.right += w->stride[1];
   }
 }
 
-static void max_pool(float *y, const float *x, const struct window *w,
-                     size_t oy) {
+INLINE void pool_row(float *y, const float *x, const struct window *w,
+                     size_t oy, const int mean, vf (*join)(vf, vf)) {
   const struct span s = square_span(w, oy);
   for (size_t ox = 0; ox < w->out_width; ox++) {
     if (ox >= s.begin && ox < s.end)
       ox = s.end;
     if (ox < w->out_width)
-      pool_most(y, x, w, oy, ox, 0);
+      pool_pixel(y + ox * w->channels, x, w, area_of(w, oy, ox), 0, mean, join);
   }
   if (s.size == 2)
-    pool_span(y, x, w, oy, &s, 2);
+    pool_span(y, x, w, oy, &s, 2, mean, join);
   else if (s.size == 3)
-    pool_span(y, x, w, oy, &s, 3);
+    pool_span(y, x, w, oy, &s, 3, mean, join);
+}
+
+/* The first of equal taps wins.  A NaN wins only as the first tap; it then
+ * stays. */
+static void max_pool(float *y, const float *x, const struct window *w,
+                     size_t oy) {
+  pool_row(y, x, w, oy, 0, vmax);
+}
+
+static void min_pool(float *y, const float *x, const struct window *w,
+                     size_t oy) {
+  pool_row(y, x, w, oy, 0, vmin);
+}
+
+static void avg_pool(float *y, const float *x, const struct window *w,
+                     size_t oy) {
+  pool_row(y, x, w, oy, 1, sum_of);
 }
 
 /* The whole image of `rows` pixels, summed in double. */
@@ -162,14 +159,15 @@ INLINE void mean_vectors(float *y, const float *x, size_t rows, size_t stride,
   }
 }
 
-RARE void mean_rows(float *y, const float *x, size_t rows, size_t stride,
-                    size_t channels) {
+static void mean_rows(float *y, const float *x, size_t rows, size_t stride,
+                      size_t channels) {
   size_t c = 0;
   for (; c + BLOCKS * VD <= channels; c += BLOCKS * VD)
     mean_vectors(y + c, x + c, rows, stride, VD, BLOCKS);
-  for (; c < channels; c += VD)
-    mean_vectors(y + c, x + c, rows, stride,
-                 channels - c < VD ? channels - c : VD, 1);
+  for (; c + VD <= channels; c += VD)
+    mean_vectors(y + c, x + c, rows, stride, VD, 1);
+  if (channels % VD > 0)
+    mean_vectors(y + c, x + c, rows, stride, channels % VD, 1);
 }
 
 /* ---- Backward ----------------------------------------------------------- */
@@ -182,14 +180,17 @@ static void clear_pixels(float *dx, const struct window *w, size_t first,
            (last - first) * w->channels * sizeof *dx);
 }
 
+INLINE vi greater(vf a, vf b) { return a > b; }
+INLINE vi less(vf a, vf b) { return a < b; }
+
 /* The winning tap so far, of each channel. */
 struct contest {
   vf best;
   vi won;
 };
 
-INLINE void compete(struct contest *c, vf v, int32_t tap, const int least) {
-  vi better = least ? v < c->best : v > c->best;
+INLINE void compete(struct contest *c, vf v, int32_t tap, vi (*beats)(vf, vf)) {
+  vi better = beats(v, c->best);
   c->best = vselect(better, v, c->best);
   c->won = vselect_int(better, tap - (vi){0}, c->won);
 }
@@ -208,76 +209,84 @@ struct spread {
   const float *dy, *x;
   const struct window *w;
   size_t first, last;
-  int least, fresh;
 };
 
 /* n channels from float `in` of dx and x, and float `out` of dy, on. */
-RARE void give_winner(const struct spread *s, size_t in, size_t out,
-                      struct area a, size_t n) {
+INLINE void give_winner(const struct spread *s, size_t in, size_t out,
+                        struct area a, const size_t n, const int fresh,
+                        vi (*beats)(vf, vf)) {
   const size_t channels = s->w->channels, row = s->w->width * channels;
   const float *x = s->x + in;
   struct contest c = {load_upto(x, n), {0}};
   int32_t tap = 0;
   for (size_t i = a.top; i < a.bottom; i++, x += row)
     for (size_t j = 0; j < a.right - a.left; j++)
-      compete(&c, load_upto(x + j * channels, n), tap++, s->least);
+      compete(&c, load_upto(x + j * channels, n), tap++, beats);
   vf dy = load_upto(s->dy + out, n);
   float *dx = s->dx + in;
   tap = 0;
   for (size_t i = a.top; i < a.bottom; i++, dx += row)
     for (size_t j = 0; j < a.right - a.left; j++, tap++)
       if (i >= s->first && i < s->last)
-        give(dx + j * channels, dy, c.won, tap, n, s->fresh);
+        give(dx + j * channels, dy, c.won, tap, n, fresh);
 }
 
-/* A whole vector of a square window with all taps. */
 INLINE void give_square(const struct spread *s, size_t in, size_t out,
-                        const int size, const int fresh) {
+                        const int size, const size_t n, const int fresh,
+                        vi (*beats)(vf, vf)) {
   const struct window *w = s->w;
   const float *x = s->x + in;
   float *dx = s->dx + in;
-  struct contest c = {load(x), {0}};
+  struct contest c = {load_upto(x, n), {0}};
   UNROLL for (int i = 1; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    compete(&c, load(x + tap * w->channels), i, 0);
+    compete(&c, load_upto(x + tap * w->channels, n), i, beats);
   }
-  vf dy = load(s->dy + out);
+  vf dy = load_upto(s->dy + out, n);
   UNROLL for (int i = 0; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    give(dx + tap * w->channels, dy, c.won, i, VF, fresh);
+    give(dx + tap * w->channels, dy, c.won, i, n, fresh);
   }
 }
 
-/* The window of output number `out`; size 0: any. */
-INLINE void spread_pixel(const struct spread *s, size_t out, struct area a,
-                         const int size, const int fresh) {
-  const size_t channels = s->w->channels, in = area_offset(s->w, a);
-  size_t c = 0;
-  for (; size > 0 && c + VF <= channels; c += VF)
-    give_square(s, in + c, out * channels + c, size, fresh);
-  for (; c < channels; c += VF)
-    give_winner(s, in + c, out * channels + c, a,
-                channels - c < VF ? channels - c : VF);
+INLINE void spread_vector(const struct spread *s, size_t in, size_t out,
+                          struct area a, const size_t n, const int size,
+                          const int fresh, vi (*beats)(vf, vf)) {
+  if (size > 0)
+    give_square(s, in, out, size, n, fresh, beats);
+  else
+    give_winner(s, in, out, a, n, fresh, beats);
 }
 
-static void spread_row(const struct spread *s, size_t oy) {
+/* The window of output number `out`. */
+INLINE void spread_pixel(const struct spread *s, size_t out, struct area a,
+                         const int size, const int fresh, vi (*beats)(vf, vf)) {
+  const size_t channels = s->w->channels, in = area_offset(s->w, a);
+  size_t c = 0;
+  for (; c + VF <= channels; c += VF)
+    spread_vector(s, in + c, out * channels + c, a, VF, size, fresh, beats);
+  if (channels % VF > 0)
+    spread_vector(s, in + c, out * channels + c, a, channels % VF, size, fresh,
+                  beats);
+}
+
+INLINE void spread_row(const struct spread *s, size_t oy, const int fresh,
+                       vi (*beats)(vf, vf)) {
   const struct window *w = s->w;
   struct span square = square_span(w, oy);
   struct area a = area_of(w, oy, 0);
-  if (s->least || a.top < s->first || a.bottom > s->last)
+  if (a.top < s->first || a.bottom > s->last)
     square = (struct span){0, 0, 0};
   for (size_t ox = 0; ox < w->out_width; ox++) {
     size_t out = oy * w->out_width + ox;
     int inside = ox >= square.begin && ox < square.end;
     a = area_of(w, oy, ox);
-    if (inside && square.size == 2 && s->fresh)
-      spread_pixel(s, out, a, 2, 1);
-    else if (inside && square.size == 2)
-      spread_pixel(s, out, a, 2, 0);
-    else if (inside && !s->fresh)
-      spread_pixel(s, out, a, 3, 0);
+    if (inside && square.size == 2)
+      spread_pixel(s, out, a, 2, fresh, beats);
+    else if (inside && !fresh)
+      spread_pixel(s, out, a, 3, fresh, beats);
     else
-      spread_pixel(s, out, a, 0, 0);
+      spread_pixel(s, out, a, 0, fresh, beats);
   }
 }
 
@@ -302,30 +311,31 @@ INLINE void clear_ahead(const struct spread *s, size_t *done, size_t to) {
   *done = to > *done ? to : *done;
 }
 
-RARE void extreme_pool_grad(const struct spread *s) {
+INLINE void extreme_pool_grad(const struct spread *s, vi (*beats)(vf, vf)) {
   size_t done = s->first, end = last_window(s->w, s->last);
   for (size_t oy = first_window(s->w, s->first); oy < end; oy++) {
     clear_ahead(s, &done, area_of(s->w, oy, 0).bottom);
-    spread_row(s, oy);
+    spread_row(s, oy, 0, beats);
   }
   clear_ahead(s, &done, s->last);
 }
 
 static void max_pool_grad(float *dx, const float *dy, const float *x,
                           const struct window *w, size_t first, size_t last) {
-  const struct spread s = {dx, dy, x, w, first, last, 0, 0};
-  extreme_pool_grad(&s);
+  const struct spread s = {dx, dy, x, w, first, last};
+  extreme_pool_grad(&s, greater);
 }
 
 static void min_pool_grad(float *dx, const float *dy, const float *x,
                           const struct window *w, size_t first, size_t last) {
-  const struct spread s = {dx, dy, x, w, first, last, 1, 0};
-  extreme_pool_grad(&s);
+  const struct spread s = {dx, dy, x, w, first, last};
+  extreme_pool_grad(&s, less);
 }
 
 /* The rows from the window's first to the next one's are all of this output
  * row's; what no window covers is cleared. */
-RARE void extreme_pool_grad_row(const struct spread *s, size_t oy) {
+INLINE void extreme_pool_grad_row(const struct spread *s, size_t oy,
+                                  vi (*beats)(vf, vf)) {
   const struct window *w = s->w;
   struct area a = area_of(w, oy, 0);
   size_t from = oy > 0 ? a.top : 0, to = w->height, done = 0;
@@ -341,24 +351,24 @@ RARE void extreme_pool_grad_row(const struct spread *s, size_t oy) {
       clear_pixels(s->dx, w, i * w->width + done, i * w->width + b.left);
     done = b.right;
   }
-  spread_row(s, oy);
+  spread_row(s, oy, 1, beats);
 }
 
 static void max_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->height, 0, 1};
-  extreme_pool_grad_row(&s, oy);
+  const struct spread s = {dx, dy, x, w, 0, w->height};
+  extreme_pool_grad_row(&s, oy, greater);
 }
 
 static void min_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->height, 1, 1};
-  extreme_pool_grad_row(&s, oy);
+  const struct spread s = {dx, dy, x, w, 0, w->height};
+  extreme_pool_grad_row(&s, oy, less);
 }
 
 /* Every tap gets dy / count. */
 INLINE void give_all(const struct spread *s, size_t in, size_t out,
-                     struct area a, size_t n) {
+                     struct area a, const size_t n) {
   const size_t channels = s->w->channels, row = s->w->width * channels;
   vf share = load_upto(s->dy + out, n) / (float)area_size(a);
   float *dx = s->dx + in;
@@ -372,14 +382,16 @@ INLINE void give_all(const struct spread *s, size_t in, size_t out,
 
 INLINE void share_pixel(const struct spread *s, size_t out, struct area a) {
   const size_t channels = s->w->channels, in = area_offset(s->w, a);
-  for (size_t c = 0; c < channels; c += VF)
-    give_all(s, in + c, out * channels + c, a,
-             channels - c < VF ? channels - c : VF);
+  size_t c = 0;
+  for (; c + VF <= channels; c += VF)
+    give_all(s, in + c, out * channels + c, a, VF);
+  if (channels % VF > 0)
+    give_all(s, in + c, out * channels + c, a, channels % VF);
 }
 
-RARE void avg_pool_grad(float *dx, const float *dy, const struct window *w,
-                        size_t first, size_t last) {
-  const struct spread s = {dx, dy, NULL, w, first, last, 0, 0};
+static void avg_pool_grad(float *dx, const float *dy, const struct window *w,
+                          size_t first, size_t last) {
+  const struct spread s = {dx, dy, NULL, w, first, last};
   size_t done = first, end = last_window(w, last);
   for (size_t oy = first_window(w, first); oy < end; oy++) {
     clear_ahead(&s, &done, area_of(w, oy, 0).bottom);

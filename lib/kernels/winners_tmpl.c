@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Gradients of a convolution behind a 2 x 2 max pooling (a part of
- * passes.c).
+/* Gradients of a convolution behind a 2 x 2 max pooling (a part of isa.c).
  *
  * Of the four sums in a window only the winner's has a gradient, d.  With one
  * filter, and windows in order (struct winners), at = where the winner's patch
@@ -10,14 +9,14 @@
  * Both are rows of a patch times a number: the first is summed in registers. */
 
 /* Vectors of a patch's row, and of a whole tile, in registers. */
-#if ISA_NUMBER == 4
+#if ISA_NUMBER >= 3
 enum { RUN_VECTORS = 6, SUM_VECTORS = 20 };
 #elif ISA_NUMBER == 2
-enum { RUN_VECTORS = 3, SUM_VECTORS = 10 };
+enum { RUN_VECTORS = 4, SUM_VECTORS = 12 };
 #else
-enum { RUN_VECTORS = 1, SUM_VECTORS = 1 };
+enum { RUN_VECTORS = 1, SUM_VECTORS = 5 };
 #endif
-enum { SUM_ROWS = RUN_VECTORS > 1 ? 5 : 1 };
+enum { SUM_ROWS = 5 };
 
 /* Where the taps of a window begin, and the place of LOST, whose d is zero. */
 struct winner_taps {
@@ -106,10 +105,13 @@ INLINE void sum_rows_of(float *sum, const float *x, const struct winners *w,
 /* As many rows at a time as divide the kernel's. */
 static void winners_sum(float *sum, const float *x, const struct winners *w,
                         int accumulate) {
-  size_t rows = SUM_ROWS == 1      ? 1
-                : w->rows % 5 == 0 ? 5
-                : w->rows % 3 == 0 ? 3
-                                   : 1;
+#if ISA_NUMBER == 3
+  if (w->run <= VF / 2) {
+    imgrec__kernels_avx2.winners_sum(sum, x, w, accumulate);
+    return;
+  }
+#endif
+  size_t rows = w->rows % 5 == 0 ? 5 : w->rows % 3 == 0 ? 3 : 1;
   size_t most = SUM_VECTORS / rows < RUN_VECTORS ? SUM_VECTORS / rows
                                                  : (size_t)RUN_VECTORS;
   size_t all = (w->run + VF - 1) / VF, pieces = (all + most - 1) / most;
@@ -120,9 +122,9 @@ static void winners_sum(float *sum, const float *x, const struct winners *w,
     for (size_t r = 0; r < w->rows; r += rows) {
       float *to = sum + r * w->run + j * VF;
       const float *from = x + r * w->jump + j * VF;
-      if (SUM_ROWS > 1 && rows == 5)
+      if (rows == 5)
         sum_rows_of(to, from, w, last, accumulate, 5, vectors);
-      else if (SUM_ROWS > 1 && rows == 3)
+      else if (rows == 3)
         sum_rows_of(to, from, w, last, accumulate, 3, vectors);
       else
         sum_rows_of(to, from, w, last, accumulate, 1, vectors);
@@ -171,7 +173,13 @@ INLINE void add_patches(float *x, const float *weights, const struct winners *w,
  * there is one of the vectors stored if pixels are whole vectors. */
 static void winners_add(float *x, const float *weights,
                         const struct winners *w) {
-  switch (ISA_NUMBER > 1 ? w->run / VF : 0) {
+#if ISA_NUMBER == 3
+  if (w->tap[1] % VF != 0 || w->run % VF != 0) {
+    imgrec__kernels_avx2.winners_add(x, weights, w);
+    return;
+  }
+#endif
+  switch (w->run / VF) {
   case 3:
     add_patches(x, weights, w, 3);
     break;

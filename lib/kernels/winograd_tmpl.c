@@ -74,53 +74,16 @@ INLINE void weight_gradient_1d(vf o[3], const vf u[6]) {
   o[2] = fma_s(sum_a, pa2, fma_s(sum_b, pb2, u[5]));
 }
 
-/* ---- Along both, for VF channels ----------------------------------------- */
+/* ---- What is transformed ------------------------------------------------- */
 
-/* Numbers of VF channels: element (i, j) lies at x + i * row + j * column. */
-struct square {
-  const float *x;
-  size_t row, column;
-};
-
-INLINE vf element(const struct square *s, int i, int j) {
-  return load(s->x + (size_t)i * s->row + (size_t)j * s->column);
-}
-
-/* So many numbers of VF channels, next to each other. */
-enum { WINDOW = 6 * 8 };
-struct parts {
-  float x[WINDOW * VF];
-};
-
-/* n < VF channels of count x count numbers, with zeros behind them. */
-RARE struct square padded(struct parts *to, const struct square *s,
-                          size_t count, size_t n) {
-  for (size_t i = 0; i < count; i++)
-    for (size_t j = 0; j < count; j++)
-      store(to->x + (i * count + j) * VF,
-            load_part(s->x + i * s->row + j * s->column, n));
-  return (struct square){to->x, count * VF, VF};
-}
-
-/* n < VF channels of `count` numbers, to places `step` apart. */
-RARE void spread_parts(float *to, size_t step, const struct parts *from,
-                       size_t count, size_t n) {
-  for (size_t i = 0; i < count; i++)
-    store_part(to + i * step, load(from->x + i * VF), n);
-}
-
-INLINE void store_six(float *v, size_t step, int i, const vf o[6]) {
-  UNROLL
-  for (int j = 0; j < 6; j++)
-    store(v + (size_t)(6 * i + j) * step, o[j]);
-}
-
-INLINE void image_2d(float *v, size_t step, const struct square *s) {
+INLINE void image_part(float *v, size_t step, const struct plane *s,
+                       ptrdiff_t y, ptrdiff_t x, size_t c, const size_t n,
+                       const int inside) {
   vf half[6][6], d[6], o[6];
   for (int j = 0; j < 6; j++) {
     UNROLL
     for (int i = 0; i < 6; i++)
-      d[i] = element(s, i, j);
+      d[i] = fetch(s, y + i, x + j, c, n, inside);
     image_1d(o, d);
     UNROLL
     for (int i = 0; i < 6; i++)
@@ -128,16 +91,42 @@ INLINE void image_2d(float *v, size_t step, const struct square *s) {
   }
   for (int i = 0; i < 6; i++) {
     image_1d(o, half[i]);
-    store_six(v, step, i, o);
+    UNROLL
+    for (int j = 0; j < 6; j++)
+      store_upto(v + (size_t)(6 * i + j) * step + c, o[j], n);
   }
 }
 
-INLINE void gradient_2d(float *v, size_t step, const struct square *s) {
+/* The same window of every channel, from a plain source or another. */
+INLINE void image_all(float *v, size_t step, const struct plane *s, ptrdiff_t y,
+                      ptrdiff_t x, const int inside) {
+  size_t c = 0;
+  for (; c + VF <= s->channels; c += VF)
+    image_part(v, step, s, y, x, c, VF, inside);
+  if (c < s->channels)
+    image_part(v, step, s, y, x, c, s->channels - c, inside);
+}
+
+static void winograd_image(float *v, size_t step, const struct plane *s,
+                           ptrdiff_t y, ptrdiff_t x) {
+  const struct plane plain = {s->x, NULL, s->height, s->width, s->channels};
+  int inside = is_inside(s, y, x, 6);
+  if (inside && s->won == NULL)
+    image_all(v, step, &plain, y, x, 1);
+  else if (inside)
+    image_all(v, step, s, y, x, 1);
+  else
+    image_all(v, step, s, y, x, 0);
+}
+
+INLINE void gradient_part(float *v, size_t step, const struct plane *s,
+                          ptrdiff_t y, ptrdiff_t x, size_t c, const size_t n,
+                          const int inside) {
   vf half[6][4], d[4], o[6];
   for (int j = 0; j < 4; j++) {
     UNROLL
     for (int i = 0; i < 4; i++)
-      d[i] = element(s, i, j);
+      d[i] = fetch(s, y + i, x + j, c, n, inside);
     gradient_1d(o, d);
     UNROLL
     for (int i = 0; i < 6; i++)
@@ -145,16 +134,38 @@ INLINE void gradient_2d(float *v, size_t step, const struct square *s) {
   }
   for (int i = 0; i < 6; i++) {
     gradient_1d(o, half[i]);
-    store_six(v, step, i, o);
+    UNROLL
+    for (int j = 0; j < 6; j++)
+      store_upto(v + (size_t)(6 * i + j) * step + c, o[j], n);
   }
 }
 
-INLINE void weight_2d(float *u, size_t step, const struct square *s) {
+INLINE void gradient_all(float *v, size_t step, const struct plane *s,
+                         ptrdiff_t y, ptrdiff_t x, const int inside) {
+  size_t c = 0;
+  for (; c + VF <= s->channels; c += VF)
+    gradient_part(v, step, s, y, x, c, VF, inside);
+  if (c < s->channels)
+    gradient_part(v, step, s, y, x, c, s->channels - c, inside);
+}
+
+static void winograd_gradient(float *v, size_t step, const struct plane *s,
+                              ptrdiff_t y, ptrdiff_t x) {
+  if (is_inside(s, y, x, 4))
+    gradient_all(v, step, s, y, x, 1);
+  else
+    gradient_all(v, step, s, y, x, 0);
+}
+
+/* ---- Weights ------------------------------------------------------------- */
+
+INLINE void weight_part(float *u, size_t step, const float *w, size_t tap,
+                        const size_t n) {
   vf half[6][3], g[3], o[6];
   for (int j = 0; j < 3; j++) {
     UNROLL
     for (int i = 0; i < 3; i++)
-      g[i] = element(s, i, j);
+      g[i] = load_upto(w + (size_t)(3 * i + j) * tap, n);
     weight_1d(o, g);
     UNROLL
     for (int i = 0; i < 6; i++)
@@ -162,31 +173,60 @@ INLINE void weight_2d(float *u, size_t step, const struct square *s) {
   }
   for (int i = 0; i < 6; i++) {
     weight_1d(o, half[i]);
-    store_six(u, step, i, o);
+    UNROLL
+    for (int j = 0; j < 6; j++)
+      store_upto(u + (size_t)(6 * i + j) * step, o[j], n);
   }
 }
 
-INLINE void weight_gradient_2d(vf w[3][3], const struct square *s) {
+static void winograd_weight(float *u, size_t step, const float *w, size_t tap,
+                            size_t n) {
+  size_t i = 0;
+  for (; i + VF <= n; i += VF)
+    weight_part(u + i, step, w + i, tap, VF);
+  if (i < n)
+    weight_part(u + i, step, w + i, tap, n - i);
+}
+
+INLINE void weight_gradient_part(float *w, size_t tap, const float *u,
+                                 size_t step, int accumulate, const size_t n) {
   vf half[3][6], d[6], o[3];
   for (int j = 0; j < 6; j++) {
     UNROLL
     for (int i = 0; i < 6; i++)
-      d[i] = element(s, i, j);
+      d[i] = load_upto(u + (size_t)(6 * i + j) * step, n);
     weight_gradient_1d(o, d);
     UNROLL
     for (int i = 0; i < 3; i++)
       half[i][j] = o[i];
   }
-  for (int i = 0; i < 3; i++)
-    weight_gradient_1d(w[i], half[i]);
+  for (int i = 0; i < 3; i++) {
+    weight_gradient_1d(o, half[i]);
+    UNROLL
+    for (int j = 0; j < 3; j++) {
+      float *to = w + (size_t)(3 * i + j) * tap;
+      store_upto(to, accumulate ? load_upto(to, n) + o[j] : o[j], n);
+    }
+  }
 }
 
-INLINE void output_2d(vf y[4][4], const struct square *s) {
+static void winograd_weight_gradient(float *w, size_t tap, const float *u,
+                                     size_t step, size_t n, int accumulate) {
+  size_t i = 0;
+  for (; i + VF <= n; i += VF)
+    weight_gradient_part(w + i, tap, u + i, step, accumulate, VF);
+  if (i < n)
+    weight_gradient_part(w + i, tap, u + i, step, accumulate, n - i);
+}
+
+/* ---- Outputs ------------------------------------------------------------- */
+
+INLINE void output_2d(vf y[4][4], const float *m, size_t step, const size_t n) {
   vf half[4][6], d[6], o[4];
   for (int j = 0; j < 6; j++) {
     UNROLL
     for (int i = 0; i < 6; i++)
-      d[i] = element(s, i, j);
+      d[i] = load_upto(m + (size_t)(6 * i + j) * step, n);
     output_1d(o, d);
     UNROLL
     for (int i = 0; i < 4; i++)
@@ -196,95 +236,13 @@ INLINE void output_2d(vf y[4][4], const struct square *s) {
     output_1d(y[i], half[i]);
 }
 
-/* ---- What is transformed ------------------------------------------------- */
-
-/* The size x size window of s at (y, x), channels [c, c + n): where it lies, or
- * what there is of it in `to`. */
-static struct square window_at(struct parts *to, const struct plane *s,
-                               ptrdiff_t y, ptrdiff_t x, size_t c, size_t n,
-                               int size) {
-  if (n == VF && s->won == NULL && is_inside(s, y, x, size))
-    return (struct square){
-        s->x + ((size_t)y * s->width + (size_t)x) * s->channels + c,
-        s->width * s->channels, s->channels};
-  /* Behind a pooling, from an even column on. */
-  const ptrdiff_t odd = s->won ? x & 1 : 0;
-  const size_t width = (size_t)size + (s->won ? 2 : 0), row = width * VF;
-  for (int i = 0; i < size; i++) {
-    struct fetched f = {to->x + (size_t)i * row, VF, c, n, VF};
-    if (s->won)
-      fetch_windows(&f, s, y + i, (x - odd) / 2, width / 2);
-    else
-      fetch_plain(&f, s, y + i, x, width);
-  }
-  return (struct square){to->x + odd * VF, row, VF};
-}
-
-static void winograd_image(float *v, size_t step, const struct plane *s,
-                           ptrdiff_t y, ptrdiff_t x) {
-  struct parts in, out;
-  for (size_t c = 0; c < s->channels; c += VF) {
-    size_t n = s->channels - c < VF ? s->channels - c : VF;
-    const struct square window = window_at(&in, s, y, x, c, n, 6);
-    image_2d(n == VF ? v + c : out.x, n == VF ? step : VF, &window);
-    if (n < VF)
-      spread_parts(v + c, step, &out, 36, n);
-  }
-}
-
-static void winograd_gradient(float *v, size_t step, const struct plane *s,
-                              ptrdiff_t y, ptrdiff_t x) {
-  struct parts in, out;
-  for (size_t c = 0; c < s->channels; c += VF) {
-    size_t n = s->channels - c < VF ? s->channels - c : VF;
-    const struct square window = window_at(&in, s, y, x, c, n, 4);
-    gradient_2d(n == VF ? v + c : out.x, n == VF ? step : VF, &window);
-    if (n < VF)
-      spread_parts(v + c, step, &out, 36, n);
-  }
-}
-
-static void winograd_weight(float *u, size_t step, const float *w, size_t tap,
-                            size_t count) {
-  struct parts in, out;
-  for (size_t i = 0; i < count; i += VF) {
-    size_t n = count - i < VF ? count - i : VF;
-    struct square taps = {w + i, 3 * tap, tap};
-    if (n < VF)
-      taps = padded(&in, &taps, 3, n);
-    weight_2d(n == VF ? u + i : out.x, n == VF ? step : VF, &taps);
-    if (n < VF)
-      spread_parts(u + i, step, &out, 36, n);
-  }
-}
-
-static void winograd_weight_gradient(float *w, size_t tap, const float *u,
-                                     size_t step, size_t count,
-                                     int accumulate) {
-  struct parts in;
-  for (size_t i = 0; i < count; i += VF) {
-    size_t n = count - i < VF ? count - i : VF;
-    struct square products = {u + i, 6 * step, step};
-    vf sum[3][3];
-    if (n < VF)
-      products = padded(&in, &products, 6, n);
-    weight_gradient_2d(sum, &products);
-    for (size_t t = 0; t < 9; t++) {
-      float *to = w + t * tap + i;
-      vf v = sum[t / 3][t % 3];
-      store_upto(to, accumulate ? load_upto(to, n) + v : v, n);
-    }
-  }
-}
-
-/* ---- Outputs ------------------------------------------------------------- */
-
-/* From (y, x) on, n <= VF channels from c on. */
-INLINE void store_outputs(const struct output *out, vf tile[4][4], size_t y,
-                          size_t x, size_t c, size_t n,
-                          const enum clamp clamp) {
+INLINE void output_part(const struct output *out, const float *m, size_t step,
+                        size_t y, size_t x, size_t c, const size_t n,
+                        const enum clamp clamp) {
   const struct finish f = finish_of(&out->epilogue, c, n);
   size_t rows = out->height - y, cols = out->width - x;
+  vf tile[4][4];
+  output_2d(tile, m, step, n);
   if (!out->pool) {
     for (size_t i = 0; i < 4 && i < rows; i++)
       for (size_t j = 0; j < 4 && j < cols; j++)
@@ -308,14 +266,9 @@ static void winograd_output(const struct output *out, const float *m,
                             size_t step, size_t y, size_t x, size_t c,
                             size_t channels) {
   const enum clamp clamp = clamp_of(&out->epilogue);
-  struct parts in;
-  for (size_t i = 0; i < channels; i += VF) {
-    size_t n = channels - i < VF ? channels - i : VF;
-    struct square products = {m + i, 6 * step, step};
-    vf tile[4][4];
-    if (n < VF)
-      products = padded(&in, &products, 6, n);
-    output_2d(tile, &products);
-    store_outputs(out, tile, y, x, c + i, n, clamp);
-  }
+  size_t i = 0;
+  for (; i + VF <= channels; i += VF)
+    output_part(out, m + i, step, y, x, c + i, VF, clamp);
+  if (i < channels)
+    output_part(out, m + i, step, y, x, c + i, channels - i, clamp);
 }

@@ -76,5 +76,5 @@ void imgrec__model_probabilities(const struct imgrec_model *m, const float *z,
   float temperature = m->calibration.temperature;
   for (size_t i = 0; i < classes; i++)
     p[i] = z[i] / temperature;
-  m->context->kernels->pass->softmax(p, p, classes);
+  m->context->kernels->softmax(p, p, classes);
 }

@@ -156,13 +156,13 @@ static void random_range(const void *arg, size_t begin, size_t end) {
   float *data = init->param->data + begin;
   size_t n = end - begin;
   if (init->kind == IMGREC_INIT_HE_NORMAL) {
-    k->pass->random_normal2(data, n, init->seed, init->stream, begin);
+    k->random_normal2(data, n, init->seed, init->stream, begin);
   } else {
-    k->pass->random_unit(data, n, init->seed, init->stream, begin);
+    k->random_unit(data, n, init->seed, init->stream, begin);
     for (size_t i = 0; i < n; i++)
       data[i] = 2 * data[i] - 1;
   }
-  k->pass->scale(data, data, init->scale, n);
+  k->scale(data, data, init->scale, n);
 }
 
 /* Glorot and Bengio 2010: U(-a, a), a = sqrt(6 / (fan_in + fan_out)).  He et

@@ -78,8 +78,8 @@ static void point_gradients(const struct pass *p, int i, struct run *r) {
 
 static void add_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
-  r->context->kernels->pass->add(r->y + begin, r->y + begin, r->dy + begin,
-                                 end - begin);
+  r->context->kernels->add(r->y + begin, r->y + begin, r->dy + begin,
+                           end - begin);
 }
 
 /* gradient of the input += what this node wrote beside it. */

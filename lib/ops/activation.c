@@ -26,8 +26,8 @@ static unsigned act_flags(const struct node *n) {
 static void act_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   const struct node *n = r->node;
-  r->context->kernels->pass->activate[n->activation](
-      r->y + begin, r->x[0] + begin, n->alpha, end - begin);
+  r->context->kernels->activate[n->activation](r->y + begin, r->x[0] + begin,
+                                               n->alpha, end - begin);
 }
 
 static void act_forward(const struct run *r) {
@@ -38,7 +38,7 @@ static void act_grad_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   const struct node *n = r->node;
   int uses_x = imgrec__act_uses_x(n->activation);
-  r->context->kernels->pass->activate_grad[n->activation](
+  r->context->kernels->activate_grad[n->activation](
       r->dx[0] + begin, r->dy + begin, uses_x ? r->x[0] + begin : NULL,
       uses_x ? NULL : r->y + begin, n->alpha, end - begin);
 }
@@ -54,7 +54,7 @@ static void act_backward(const struct run *r) {
   {                                                                            \
     .type = name, .prefix = short, .min_inputs = 1, .max_inputs = 1,           \
     .setup = same_setup, .flags = act_flags, .forward = act_forward,           \
-    .backward = TRAINING(act_backward)                                         \
+    .backward = act_backward                                                   \
   }
 
 const struct op imgrec__op_activation[ACT_COUNT] = {
@@ -89,9 +89,8 @@ static void dropout_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = d->run;
   const struct node *n = r->node;
   uint64_t stream = IMGREC__STREAM_DROPOUT + (uint64_t)n->layer;
-  r->context->kernels->pass->dropout(d->y + begin, d->x + begin, end - begin,
-                                     n->rate, r->seed, stream,
-                                     (r->step << 32) + begin);
+  r->context->kernels->dropout(d->y + begin, d->x + begin, end - begin, n->rate,
+                               r->seed, stream, (r->step << 32) + begin);
 }
 
 static void dropout(const struct run *r, float *y, const float *x) {
@@ -117,7 +116,7 @@ const struct op imgrec__op_dropout = {.type = "dropout",
                                       .setup = same_setup,
                                       .flags = dropout_flags,
                                       .forward = dropout_forward,
-                                      .backward = TRAINING(dropout_backward)};
+                                      .backward = dropout_backward};
 
 /* ---- Softmax over the channels of each pixel ----------------------------- */
 
@@ -132,7 +131,7 @@ static void softmax_rows(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   size_t c = (size_t)r->node->out.c;
   for (size_t i = begin; i < end; i++)
-    r->context->kernels->pass->softmax(r->y + i * c, r->x[0] + i * c, c);
+    r->context->kernels->softmax(r->y + i * c, r->x[0] + i * c, c);
 }
 
 static size_t softmax_row_count(const struct run *r) {
@@ -170,4 +169,4 @@ const struct op imgrec__op_softmax = {.type = "softmax",
                                       .setup = same_setup,
                                       .flags = softmax_flags,
                                       .forward = softmax_forward,
-                                      .backward = TRAINING(softmax_backward)};
+                                      .backward = softmax_backward};

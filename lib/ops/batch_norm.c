@@ -117,9 +117,9 @@ static void affine_rows(const void *arg, size_t begin, size_t end) {
   const struct kernels *k = r->context->kernels;
   size_t c = (size_t)r->node->out.c;
   float *y = r->y + begin * c;
-  k->pass->affine(y, r->x[0] + begin * c, j->a, j->b, end - begin, c);
+  k->affine(y, r->x[0] + begin * c, j->a, j->b, end - begin, c);
   if (r->act)
-    k->pass->activate[ACT_RELU](y, y, 0, (end - begin) * c);
+    k->activate[ACT_RELU](y, y, 0, (end - begin) * c);
 }
 
 /* Rows of the pooling's outputs. */
@@ -133,9 +133,8 @@ static void pool_rows(const void *arg, size_t begin, size_t end) {
     size_t image = i / (size_t)out->h, oy = i % (size_t)out->h;
     size_t at = i * (size_t)out->w * c;
     const float *x = r->x[0] + (image * (size_t)in->h + 2 * oy) * row;
-    r->context->kernels->pass->finish_pool(r->y + at,
-                                           r->won ? r->won + at : NULL, c, x,
-                                           row, &e, (size_t)out->w, c);
+    r->context->kernels->finish_pool(r->y + at, r->won ? r->won + at : NULL, c,
+                                     x, row, &e, (size_t)out->w, c);
   }
 }
 
@@ -244,9 +243,9 @@ static void sum_task(void *arg, int i, int worker) {
   double *sum = s->partial + (size_t)i * 2 * c;
   memset(sum, 0, 2 * c * sizeof *sum);
   for (; row < end; row++)
-    s->run->context->kernels->pass->sum_rows(
-        sum, sum + c, spread_row(s, row, worker),
-        s->run->x[0] + row * s->dy.width * c, s->dy.width, c);
+    s->run->context->kernels->sum_rows(sum, sum + c, spread_row(s, row, worker),
+                                       s->run->x[0] + row * s->dy.width * c,
+                                       s->dy.width, c);
 }
 
 /* Sums of dy and of dy x, the pieces in order. */
@@ -264,7 +263,7 @@ static void affine2_task(void *arg, int i, int worker) {
   size_t row = (size_t)i * s->piece, end = min_size(row + s->piece, s->rows);
   for (; row < end; row++) {
     size_t at = row * s->dy.width * s->dy.channels;
-    s->run->context->kernels->pass->affine2(
+    s->run->context->kernels->affine2(
         s->run->dx[0] + at, spread_row(s, row, worker), s->run->x[0] + at,
         s->scratch->a, s->scratch->b, s->scratch->k, s->dy.width,
         s->dy.channels);
@@ -275,8 +274,8 @@ static void affine2_rows(const void *arg, size_t begin, size_t end) {
   const struct bn_rows *j = arg;
   const struct run *r = j->run;
   size_t c = (size_t)r->node->out.c, at = begin * c;
-  r->context->kernels->pass->affine2(r->dx[0] + at, r->dy + at, r->x[0] + at,
-                                     j->a, j->b, j->k, end - begin, c);
+  r->context->kernels->affine2(r->dx[0] + at, r->dy + at, r->x[0] + at, j->a,
+                               j->b, j->k, end - begin, c);
 }
 
 /* Gradients of the parameters, and the factors for dx, from the sums. */
@@ -339,5 +338,5 @@ const struct op imgrec__op_batch_norm = {.type = "batch_norm",
                                          .saved = bn_saved,
                                          .scratch = bn_scratch,
                                          .forward = bn_forward,
-                                         .backward = TRAINING(bn_backward),
+                                         .backward = bn_backward,
                                          .takes = bn_takes};

@@ -93,8 +93,7 @@ struct sum {
 
 static void sum_range(const void *arg, size_t begin, size_t end) {
   const struct sum *s = arg;
-  s->kernels->pass->add(s->dw + begin, s->dw + begin, s->part + begin,
-                        end - begin);
+  s->kernels->add(s->dw + begin, s->dw + begin, s->part + begin, end - begin);
 }
 
 void imgrec__patches_gradient(const struct conv_gradient *g) {

@@ -223,9 +223,9 @@ static void pool_panel(const struct rows *r, const struct panel *p,
   for (size_t i = 0; i + 2 <= p->rows; i += 2) {
     size_t row = p->image * height + (p->row + i) / 2;
     size_t at = row * width * out->channels + p->o;
-    r->kernels->pass->finish_pool(out->y + at, out->won ? out->won + at : NULL,
-                                  out->channels, p->y + i * p->step, p->step, e,
-                                  width, p->cols);
+    r->kernels->finish_pool(out->y + at, out->won ? out->won + at : NULL,
+                            out->channels, p->y + i * p->step, p->step, e,
+                            width, p->cols);
   }
 }
 
@@ -446,7 +446,7 @@ static void slab_task(void *arg, int i, int worker) {
     for (size_t strip = first; strip < last; strip++)
       add_strip(s, strip, to, buffer, strip > first);
     if (to == part)
-      s->rows.kernels->pass->add(sum, sum, part, s->floats);
+      s->rows.kernels->add(sum, sum, part, s->floats);
   }
 }
 
@@ -458,10 +458,10 @@ static void add_slabs(const void *arg, size_t begin, size_t end) {
   float *slab = s->gradient->scratch + begin, *dw = s->gradient->dw + begin;
   for (size_t step = 1; step < s->count; step *= 2)
     for (size_t i = 0; i + step < s->count; i += 2 * step)
-      k->pass->add(slab + i * stride, slab + i * stride,
-                   slab + (i + step) * stride, n);
+      k->add(slab + i * stride, slab + i * stride, slab + (i + step) * stride,
+             n);
   if (s->gradient->accumulate)
-    k->pass->add(dw, dw, slab, n);
+    k->add(dw, dw, slab, n);
   else
     memcpy(dw, slab, n * sizeof *slab);
 }

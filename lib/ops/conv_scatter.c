@@ -48,8 +48,8 @@ static void prepare_panels(const void *arg, size_t begin, size_t end) {
     size_t j = i % s->panels * nr, group = i / s->panels % s->conv->groups;
     size_t tap = i / s->panels / s->conv->groups;
     const float *w = p->w + (tap * s->cg + j) * filters + group * s->og;
-    s->kernels->pass->pack_columns(p->out + i * s->og * nr, nr, w, filters,
-                                   min_size(nr, s->cg - j), s->og);
+    s->kernels->pack_columns(p->out + i * s->og * nr, w, filters,
+                             min_size(nr, s->cg - j), s->og);
   }
 }
 

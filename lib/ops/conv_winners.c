@@ -138,7 +138,7 @@ static void add_block(const struct sums *s, size_t block, float *sum,
   w.windows[0] = windows[0];
   w.windows[1] = windows[1];
   for (size_t o = 0; o < c->out.channels; o++, w.d++, w.won++)
-    s->kernels->pass->winners_sum(sum + o * s->k, x, &w, accumulate);
+    s->kernels->winners_sum(sum + o * s->k, x, &w, accumulate);
 }
 
 /* Slab i: its sum at scratch + 2 i floats, O x K, a chunk's behind it. */
@@ -155,7 +155,7 @@ static void slab_task(void *arg, int i, int worker) {
     for (size_t b = first; b < min_size(first + s->blocks_a_chunk, blocks); b++)
       add_block(s, b, to, buffer, b > first);
     if (to != sum)
-      s->kernels->pass->add(sum, sum, to, s->floats);
+      s->kernels->add(sum, sum, to, s->floats);
   }
 }
 
@@ -168,18 +168,18 @@ static void add_slabs(const void *arg, size_t begin, size_t end) {
   float *slab = s->gradient->scratch + begin * s->k;
   for (size_t step = 1; step < s->count; step *= 2)
     for (size_t i = 0; i + step < s->count; i += 2 * step)
-      k->pass->add(slab + 2 * i * s->floats, slab + 2 * i * s->floats,
-                   slab + 2 * (i + step) * s->floats, n);
+      k->add(slab + 2 * i * s->floats, slab + 2 * i * s->floats,
+             slab + 2 * (i + step) * s->floats, n);
   float *dw = s->gradient->dw + begin;
   if (!s->gradient->accumulate) {
-    k->pass->transpose(dw, filters, slab, s->k, end - begin, s->k);
+    k->transpose(dw, filters, slab, s->k, end - begin, s->k);
     return;
   }
   float *turned = slab + s->floats;
-  k->pass->transpose(turned, end - begin, slab, s->k, end - begin, s->k);
+  k->transpose(turned, end - begin, slab, s->k, end - begin, s->k);
   for (size_t i = 0; i < s->k; i++)
-    k->pass->add(dw + i * filters, dw + i * filters, turned + i * (end - begin),
-                 end - begin);
+    k->add(dw + i * filters, dw + i * filters, turned + i * (end - begin),
+           end - begin);
 }
 
 void imgrec__winners_gradient(const struct conv_gradient *g) {
@@ -232,9 +232,8 @@ static void turn_weights(const void *arg, size_t begin, size_t end) {
   const struct input *s = arg;
   const struct conv *c = s->conv;
   size_t k = imgrec__winners_prepared(c) / c->out.channels;
-  s->kernels->pass->transpose(s->turned + begin, k,
-                              s->w + begin * c->out.channels, c->out.channels,
-                              end - begin, c->out.channels);
+  s->kernels->transpose(s->turned + begin, k, s->w + begin * c->out.channels,
+                        c->out.channels, end - begin, c->out.channels);
 }
 
 /* Row y of dx from the cover, zeros where that does not reach. */
@@ -260,7 +259,7 @@ static void image_task(void *arg, int i, int worker) {
   w.windows[0] = c->out.height / 2;
   w.windows[1] = c->out.width / 2;
   for (size_t o = 0; o < c->out.channels; o++, w.d++, w.won++)
-    s->kernels->pass->winners_add(to, s->turned + o * k, &w);
+    s->kernels->winners_add(to, s->turned + o * k, &w);
   for (size_t y = 0; !same && y < c->x.height; y++)
     take_row(c, &v, to, y, dx);
 }

@@ -291,7 +291,7 @@ static void add_slabs(const struct slabs *s, size_t c) {
     for (size_t i = 0; i + step < s->count; i += 2 * step)
       for (size_t p = 0; p < POINTS; p++) {
         float *sum = row + i * s->floats + p * s->u_point;
-        s->kernels->pass->add(sum, sum, sum + step * s->floats, filters);
+        s->kernels->add(sum, sum, sum + step * s->floats, filters);
       }
   s->kernels->winograd_weight_gradient(s->gradient->dw + c * filters,
                                        channels * filters, row, s->u_point,

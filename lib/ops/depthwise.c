@@ -117,7 +117,7 @@ static void forward_rows(const void *arg, size_t begin, size_t end) {
   size_t image = d->height * d->width * d->channels;
   size_t row = d->out_width * d->channels;
   for (size_t i = begin; i < end; i++)
-    r->context->kernels->pass->depthwise(
+    r->context->kernels->depthwise(
         r->y + i * row, r->x[0] + i / d->out_height * image,
         r->node->params[0].data, d, &j->epilogue, i % d->out_height);
 }
@@ -141,7 +141,7 @@ static void input_rows(const void *arg, size_t begin, size_t end) {
   size_t image = d->out_height * d->out_width * d->channels;
   size_t row = d->width * d->channels;
   for (size_t i = begin; i < end; i++)
-    r->context->kernels->pass->depthwise_grad_x(
+    r->context->kernels->depthwise_grad_x(
         r->dx[0] + i * row, r->dy + i / d->height * image,
         r->node->params[0].data, d, i % d->height);
 }
@@ -186,7 +186,7 @@ static void chunk_gradient(const struct slabs *s, size_t chunk, float *out) {
   const float *x = r->x[0] + image * d->height * d->width * d->channels;
   const float *dy = r->dy + image * d->out_height * d->out_width * d->channels;
   memset(out, 0, s->weights * sizeof *out);
-  r->context->kernels->pass->depthwise_grad_w(out, x, dy, d, first, last);
+  r->context->kernels->depthwise_grad_w(out, x, dy, d, first, last);
 }
 
 /* Slab i: its sum at scratch + 2 i weights, a chunk at + (2 i + 1) weights. */
@@ -199,7 +199,7 @@ static void slab_gradients(const void *arg, size_t first, size_t last) {
     chunk_gradient(s, begin, sum);
     for (size_t chunk = begin + 1; chunk < end; chunk++) {
       chunk_gradient(s, chunk, part);
-      s->run->context->kernels->pass->add(sum, sum, part, s->weights);
+      s->run->context->kernels->add(sum, sum, part, s->weights);
     }
   }
 }
@@ -213,10 +213,10 @@ static void tree_range(const void *arg, size_t begin, size_t end) {
   float *out = s->run->dparam[0] + begin;
   for (size_t step = 1; step < s->count; step *= 2)
     for (size_t i = 0; i + step < s->count; i += 2 * step)
-      k->pass->add(slab + i * stride, slab + i * stride,
-                   slab + (i + step) * stride, n);
+      k->add(slab + i * stride, slab + i * stride, slab + (i + step) * stride,
+             n);
   if (s->run->accumulate)
-    k->pass->add(out, out, slab, n);
+    k->add(out, out, slab, n);
   else
     memcpy(out, slab, n * sizeof *slab);
 }
@@ -255,18 +255,18 @@ static void depthwise_backward(const struct run *r) {
     input_gradient(r, &d);
 }
 
-const struct op imgrec__op_depthwise_conv2d = {
-    .type = "depthwise_conv2d",
-    .prefix = "conv",
-    .min_inputs = 1,
-    .max_inputs = 1,
-    .setup = depthwise_setup,
-    .flags = depthwise_flags,
-    .scratch = depthwise_scratch,
-    .multiply_adds = depthwise_multiply_adds,
-    .algorithm = depthwise_algorithm,
-    .forward = depthwise_forward,
-    .backward = TRAINING(depthwise_backward),
-    .takes = depthwise_takes,
-    .prepared = depthwise_prepared,
-    .prepare = depthwise_prepare};
+const struct op imgrec__op_depthwise_conv2d = {.type = "depthwise_conv2d",
+                                               .prefix = "conv",
+                                               .min_inputs = 1,
+                                               .max_inputs = 1,
+                                               .setup = depthwise_setup,
+                                               .flags = depthwise_flags,
+                                               .scratch = depthwise_scratch,
+                                               .multiply_adds =
+                                                   depthwise_multiply_adds,
+                                               .algorithm = depthwise_algorithm,
+                                               .forward = depthwise_forward,
+                                               .backward = depthwise_backward,
+                                               .takes = depthwise_takes,
+                                               .prepared = depthwise_prepared,
+                                               .prepare = depthwise_prepare};

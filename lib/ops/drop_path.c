@@ -37,7 +37,7 @@ static void drop_images(const void *arg, size_t begin, size_t end) {
     if (imgrec__random_unit(r->seed, stream, (r->step << 32) + i) < rate)
       memset(y, 0, image * sizeof *y);
     else
-      r->context->kernels->pass->scale(y, d->x + i * image, factor, image);
+      r->context->kernels->scale(y, d->x + i * image, factor, image);
   }
 }
 
@@ -65,4 +65,4 @@ const struct op imgrec__op_drop_path = {.type = "drop_path",
                                         .setup = drop_setup,
                                         .flags = drop_flags,
                                         .forward = drop_forward,
-                                        .backward = TRAINING(drop_backward)};
+                                        .backward = drop_backward};

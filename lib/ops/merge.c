@@ -46,11 +46,11 @@ static void add_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   const struct kernels *k = r->context->kernels;
   float *y = r->y + begin;
-  k->pass->add(y, r->x[0] + begin, r->x[1] + begin, end - begin);
+  k->add(y, r->x[0] + begin, r->x[1] + begin, end - begin);
   for (int i = 2; i < r->node->input_count; i++)
-    k->pass->add(y, y, r->x[i] + begin, end - begin);
+    k->add(y, y, r->x[i] + begin, end - begin);
   if (r->act)
-    k->pass->activate[r->act->activation](y, y, r->act->alpha, end - begin);
+    k->activate[r->act->activation](y, y, r->act->alpha, end - begin);
 }
 
 static void add_forward(const struct run *r) {
@@ -76,7 +76,7 @@ const struct op imgrec__op_add = {.type = "add",
                                   .setup = equal_setup,
                                   .flags = add_flags,
                                   .forward = add_forward,
-                                  .backward = TRAINING(add_backward),
+                                  .backward = add_backward,
                                   .takes = add_takes};
 
 /* ---- mul: y = x_0 x_1;  dx_0 = dy x_1, dx_1 = dy x_0 --------------------- */
@@ -88,8 +88,8 @@ static unsigned mul_flags(const struct node *n) {
 
 static void mul_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
-  r->context->kernels->pass->mul(r->y + begin, r->x[0] + begin, r->x[1] + begin,
-                                 end - begin);
+  r->context->kernels->mul(r->y + begin, r->x[0] + begin, r->x[1] + begin,
+                           end - begin);
 }
 
 static void mul_forward(const struct run *r) {
@@ -100,8 +100,8 @@ static void mul_grad_range(const void *arg, size_t begin, size_t end) {
   const struct run *r = arg;
   for (int i = 0; i < 2; i++)
     if (r->dx[i])
-      r->context->kernels->pass->mul(r->dx[i] + begin, r->dy + begin,
-                                     r->x[1 - i] + begin, end - begin);
+      r->context->kernels->mul(r->dx[i] + begin, r->dy + begin,
+                               r->x[1 - i] + begin, end - begin);
 }
 
 static void mul_backward(const struct run *r) {
@@ -115,7 +115,7 @@ const struct op imgrec__op_mul = {.type = "mul",
                                   .setup = equal_setup,
                                   .flags = mul_flags,
                                   .forward = mul_forward,
-                                  .backward = TRAINING(mul_backward)};
+                                  .backward = mul_backward};
 
 /* ---- concat -------------------------------------------------------------- */
 
@@ -187,4 +187,4 @@ const struct op imgrec__op_concat = {.type = "concat",
                                      .setup = concat_setup,
                                      .flags = concat_flags,
                                      .forward = concat_forward,
-                                     .backward = TRAINING(concat_backward)};
+                                     .backward = concat_backward};

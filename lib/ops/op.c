@@ -142,10 +142,10 @@ static void mask_range(const void *arg, size_t begin, size_t end) {
   const struct kernels *k = r->context->kernels;
   float *dy = r->dy + begin;
   if (r->pool)
-    k->pass->mask_lost(dy, r->won + begin, end - begin);
+    k->mask_lost(dy, r->won + begin, end - begin);
   else
-    k->pass->activate_grad[r->act->activation](dy, dy, NULL, r->y + begin, 0,
-                                               end - begin);
+    k->activate_grad[r->act->activation](dy, dy, NULL, r->y + begin, 0,
+                                         end - begin);
 }
 
 void imgrec__mask_gradient(const struct run *r) {
@@ -185,9 +185,9 @@ static void column_sums_task(const void *arg, size_t begin, size_t end) {
     memset(sum, 0, 2 * s->c * sizeof *sum);
     if (s->mask)
       mask_range(s->mask, row * s->c, (row + rows) * s->c);
-    s->kernels->pass->sum_rows(
-        sum, s->with_dot ? sum + s->c : NULL, s->x + row * s->c,
-        s->with_dot ? s->y + row * s->c : NULL, rows, s->c);
+    s->kernels->sum_rows(sum, s->with_dot ? sum + s->c : NULL,
+                         s->x + row * s->c,
+                         s->with_dot ? s->y + row * s->c : NULL, rows, s->c);
   }
 }
 

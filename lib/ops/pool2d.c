@@ -60,11 +60,11 @@ static void pool_rows(const void *arg, size_t begin, size_t end) {
     float *y = job->run->y + i * row;
     size_t oy = i % w->out_height;
     if (job->kind == POOL_MAX)
-      k->pass->max_pool(y, x, w, oy);
+      k->max_pool(y, x, w, oy);
     else if (job->kind == POOL_MIN)
-      k->pass->min_pool(y, x, w, oy);
+      k->min_pool(y, x, w, oy);
     else
-      k->pass->avg_pool(y, x, w, oy);
+      k->avg_pool(y, x, w, oy);
   }
 }
 
@@ -94,13 +94,13 @@ static void pool_grad_bands(const void *arg, size_t begin, size_t end) {
     size_t out = i / bands * w->out_height * w->out_width * w->channels;
     size_t first = i % bands * rows, last = min_size(first + rows, w->height);
     if (job->kind == POOL_MAX)
-      k->pass->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
-                             last);
+      k->max_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                       last);
     else if (job->kind == POOL_MIN)
-      k->pass->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
-                             last);
+      k->min_pool_grad(r->dx[0] + in, r->dy + out, r->x[0] + in, w, first,
+                       last);
     else
-      k->pass->avg_pool_grad(r->dx[0] + in, r->dy + out, w, first, last);
+      k->avg_pool_grad(r->dx[0] + in, r->dy + out, w, first, last);
   }
 }
 
@@ -115,11 +115,9 @@ static void pool_grad_rows(const void *arg, size_t begin, size_t end) {
     size_t in = image * w->height * w->width * w->channels;
     size_t out = image * w->out_height * w->out_width * w->channels;
     if (job->kind == POOL_MAX)
-      k->pass->max_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w,
-                                 oy);
+      k->max_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w, oy);
     else
-      k->pass->min_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w,
-                                 oy);
+      k->min_pool_grad_row(r->dx[0] + in, r->dy + out, r->x[0] + in, w, oy);
   }
 }
 
@@ -156,7 +154,7 @@ const struct op imgrec__op_max_pool2d = {.type = "max_pool2d",
                                          .setup = pool_setup,
                                          .flags = uses_x,
                                          .forward = pool_forward,
-                                         .backward = TRAINING(pool_backward)};
+                                         .backward = pool_backward};
 
 const struct op imgrec__op_min_pool2d = {.type = "min_pool2d",
                                          .prefix = "pool",
@@ -165,7 +163,7 @@ const struct op imgrec__op_min_pool2d = {.type = "min_pool2d",
                                          .setup = pool_setup,
                                          .flags = uses_x,
                                          .forward = pool_forward,
-                                         .backward = TRAINING(pool_backward)};
+                                         .backward = pool_backward};
 
 const struct op imgrec__op_avg_pool2d = {.type = "avg_pool2d",
                                          .prefix = "pool",
@@ -174,7 +172,7 @@ const struct op imgrec__op_avg_pool2d = {.type = "avg_pool2d",
                                          .setup = pool_setup,
                                          .flags = uses_nothing,
                                          .forward = pool_forward,
-                                         .backward = TRAINING(pool_backward)};
+                                         .backward = pool_backward};
 
 /* ---- Over the whole image ----------------------------------------------- */
 
@@ -195,8 +193,7 @@ const struct op imgrec__op_global_max_pool2d = {.type = "global_max_pool2d",
                                                 .setup = global_setup,
                                                 .flags = uses_x,
                                                 .forward = pool_forward,
-                                                .backward =
-                                                    TRAINING(pool_backward)};
+                                                .backward = pool_backward};
 
 enum { MEAN_CHANNELS = 128 };
 
@@ -208,8 +205,8 @@ static void mean_blocks(const void *arg, size_t begin, size_t end) {
   size_t blocks = ceil_div(c, MEAN_CHANNELS);
   for (size_t i = begin; i < end; i++) {
     size_t image = i / blocks, c0 = i % blocks * MEAN_CHANNELS;
-    k->pass->mean_rows(r->y + image * c + c0, r->x[0] + image * pixels * c + c0,
-                       pixels, c, min_size(c - c0, MEAN_CHANNELS));
+    k->mean_rows(r->y + image * c + c0, r->x[0] + image * pixels * c + c0,
+                 pixels, c, min_size(c - c0, MEAN_CHANNELS));
   }
 }
 
@@ -226,7 +223,7 @@ static void mean_grad_images(const void *arg, size_t begin, size_t end) {
   size_t c = (size_t)r->node->out.c, pixels = shape_pixels(&r->node->in[0]);
   for (size_t i = begin; i < end; i++) {
     float *dx = r->dx[0] + i * pixels * c;
-    k->pass->scale(dx, r->dy + i * c, 1.0F / (float)pixels, c);
+    k->scale(dx, r->dy + i * c, 1.0F / (float)pixels, c);
     for (size_t p = 1; p < pixels; p++)
       memcpy(dx + p * c, dx, c * sizeof *dx);
   }
@@ -244,5 +241,4 @@ const struct op imgrec__op_global_avg_pool2d = {.type = "global_avg_pool2d",
                                                 .setup = global_setup,
                                                 .flags = uses_nothing,
                                                 .forward = mean_forward,
-                                                .backward =
-                                                    TRAINING(mean_backward)};
+                                                .backward = mean_backward};

@@ -9,10 +9,10 @@ static void plain(const struct update *u, float rate, float *w, const float *g,
   const struct kernels *k = u->kernels;
   size_t at = (size_t)(w - u->weights);
   if (u->moment2)
-    k->pass->adam(w, u->moment1 + at, u->moment2 + at, g, n, u->scale, rate,
-                  1 - u->beta1, 1 - u->beta2, u->epsilon);
+    k->adam(w, u->moment1 + at, u->moment2 + at, g, n, u->scale, rate,
+            1 - u->beta1, 1 - u->beta2, u->epsilon);
   else
-    k->pass->sgd(w, u->moment1 + at, g, n, u->scale, rate, u->momentum);
+    k->sgd(w, u->moment1 + at, g, n, u->scale, rate, u->momentum);
 }
 
 void imgrec__update(const struct update *u, const struct update_rule *rule,
@@ -27,8 +27,7 @@ void imgrec__update(const struct update *u, const struct update_rule *rule,
   if (decay == 0 && shrink == 0 && !u->nesterov)
     plain(u, rate, w, g, n);
   else if (u->moment2)
-    u->kernels->pass->adam_decay(w, u->moment1 + at, u->moment2 + at, g, n,
-                                 &adam);
+    u->kernels->adam_decay(w, u->moment1 + at, u->moment2 + at, g, n, &adam);
   else
-    u->kernels->pass->sgd_decay(w, u->moment1 + at, g, n, &sgd);
+    u->kernels->sgd_decay(w, u->moment1 + at, g, n, &sgd);
 }

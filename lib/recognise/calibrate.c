@@ -85,7 +85,7 @@ static void slope_rows(const void *arg, size_t begin, size_t end) {
     double mean = 0;
     for (size_t j = 0; j < c; j++)
       p[j] = z[j] * s->beta;
-    k->pass->softmax(p, p, c);
+    k->softmax(p, p, c);
     for (size_t j = 0; j < c; j++)
       mean += (double)p[j] * (double)z[j];
     s->slopes[i] = mean - (double)z[s->labels[i]];
@@ -142,8 +142,8 @@ static void measure(struct logits *l, float temperature) {
     for (size_t j = 0; j < c; j++)
       l->room[j] = z[j] / temperature;
     float target = l->room[l->labels[i]];
-    l->loss += (double)k->pass->log_sum_exp(l->room, c) - (double)target;
-    k->pass->softmax(l->room, l->room, c);
+    l->loss += (double)k->log_sum_exp(l->room, c) - (double)target;
+    k->softmax(l->room, l->room, c);
     size_t best = greatest(z, c);
     l->answer[i] = l->room[best];
     imgrec__reliability_add(bins, l->answer[i], best == (size_t)l->labels[i]);

@@ -55,7 +55,7 @@ static void norm(const struct run *r, float *y, const float *x, int backward) {
   imgrec__bn_factors(r->node, scale, shift);
   if (backward)
     memset(shift, 0, c * sizeof *shift);
-  r->context->kernels->pass->affine(y, x, scale, shift, rows, c);
+  r->context->kernels->affine(y, x, scale, shift, rows, c);
 }
 
 static void norm_forward(const struct run *r) { norm(r, r->y, r->x[0], 0); }

@@ -23,7 +23,7 @@ static double soft_loss(const float *z, const float *t, float lse, size_t n) {
 
 static void gradient(const struct kernels *k, float *dz, const float *z,
                      const float *soft, int32_t target, size_t n, float scale) {
-  k->pass->softmax(dz, z, n);
+  k->softmax(dz, z, n);
   for (size_t i = 0; i < n; i++) {
     float t = soft ? soft[i] : (float)(i == (size_t)target);
     dz[i] = (dz[i] - t) * scale;
@@ -66,7 +66,7 @@ static double shaped_loss(const struct shaped *s, const float *z, float lse,
 static void shaped_gradient(const struct kernels *k, const struct shaped *s,
                             float *dz, const float *z, double total,
                             float scale) {
-  k->pass->softmax(dz, z, s->n);
+  k->softmax(dz, z, s->n);
   for (size_t i = 0; i < s->n; i++)
     dz[i] = (dz[i] * (float)total - shaped_target(s, i)) * scale;
 }
@@ -107,7 +107,7 @@ static void rows_range(const void *arg, size_t begin, size_t end) {
     const float *z = r->z + i * c;
     const float *soft = t->probabilities ? t->probabilities + i * c : NULL;
     int32_t target = soft ? (int32_t)greatest(soft, c) : t->classes[i];
-    float lse = r->kernels->pass->log_sum_exp(z, c);
+    float lse = r->kernels->log_sum_exp(z, c);
     r->correct[i] = greatest(z, c) == (size_t)target;
     if (shaped) {
       shaped_row(r, i, soft, target, lse);

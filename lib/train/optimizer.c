@@ -183,7 +183,7 @@ static void square_piece(const struct sweep *s, size_t begin, size_t end) {
   const struct kernels *k = t->model->context->kernels;
   double sum[SUM_LANES] = {0}, dot[SUM_LANES] = {0}, total = 0;
   const float *g = t->gradients + begin;
-  k->pass->sum_rows(sum, dot, g, g, (end - begin) / SUM_LANES, SUM_LANES);
+  k->sum_rows(sum, dot, g, g, (end - begin) / SUM_LANES, SUM_LANES);
   for (int lane = 0; lane < SUM_LANES; lane++)
     total += dot[lane];
   t->squares[begin / UPDATE_PIECE] = total;
@@ -207,8 +207,8 @@ static void average_piece(const struct sweep *s, size_t begin, size_t end) {
   if (t->averaged == 0)
     memcpy(t->average + begin, weights, (end - begin) * sizeof *weights);
   else
-    t->model->context->kernels->pass->approach(t->average + begin, weights,
-                                               s->share, end - begin);
+    t->model->context->kernels->approach(t->average + begin, weights, s->share,
+                                         end - begin);
 }
 
 static float average_share(const struct imgrec_trainer *t) {
