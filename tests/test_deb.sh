@@ -11,21 +11,7 @@ build=${1:-build}
 tmp=$(pwd)/build/tmp/deb
 root=$tmp/root
 digits=$(pwd)/examples/data/digits
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command succeeds; else its output is shown
-check() {
-  title=$1
-  shift
-  if "$@" >"$tmp/out" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAIL $title"
-    sed 's/^/  /' "$tmp/out" | tail -n 20
-  fi
-}
+. tests/checks.sh
 
 for tool in dh dpkg-buildpackage lintian dh_python3; do
   command -v $tool >/dev/null && continue
@@ -99,5 +85,4 @@ for page in "1 imgrec" "3 imgrec"; do
   # shellcheck disable=SC2086 # two words
   check "man $page" man -M "$root/usr/share/man" -w $page
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report

@@ -8,21 +8,7 @@ set -u
 
 how=${2:-}
 tmp=$(pwd)/build/tmp/dist
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command succeeds; else its output is shown
-check() {
-  title=$1
-  shift
-  if "$@" >"$tmp/out" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAIL $title"
-    sed 's/^/  /' "$tmp/out" | head -n 20
-  fi
-}
+. tests/checks.sh
 
 pack() { make -s -C "$1" dist BUILD="$2"; }
 
@@ -61,5 +47,4 @@ if [ "$how" = build ]; then
   check "it builds" without_git make -s build/imgrec CFLAGS=-O1
   check "the command runs" "$tmp/$folder/build/imgrec" --version
 fi
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report

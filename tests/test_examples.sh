@@ -20,21 +20,7 @@ digits=$root/examples/data/digits
 cc=${CC:-cc}
 cxx=${CXX:-c++}
 python=${PYTHON:-python3}
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command succeeds; else its output is shown
-check() {
-  title=$1
-  shift
-  if "$@" >"$tmp/out" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAIL $title"
-    sed 's/^/  /' "$tmp/out" | head -n 20
-  fi
-}
+. tests/checks.sh
 
 flags() {
   PKG_CONFIG_SYSROOT_DIR=$dest \
@@ -187,5 +173,4 @@ prepare
 test_examples
 test_python
 test_docs
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report

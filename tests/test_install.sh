@@ -14,27 +14,7 @@ cxx=${CXX:-c++}
 machine=$($cc -print-multiarch 2>/dev/null)
 home=$tmp/moved/usr
 lib=$home/lib/$machine
-passed=0
-failed=0
-skipped=0
-
-# check NAME COMMAND...: the command succeeds; else its output is shown
-check() {
-  title=$1
-  shift
-  if "$@" >"$tmp/out" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAIL $title"
-    sed 's/^/  /' "$tmp/out" | head -n 20
-  fi
-}
-
-skip() {
-  skipped=$((skipped + 1))
-  echo "skipped: $1"
-}
+. tests/checks.sh
 
 made() {
   make -s "$1" BUILD="$build" DESTDIR="$tmp/root" PREFIX=/usr \
@@ -198,5 +178,4 @@ test_cxx
 test_cmake
 test_manual
 test_uninstall
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+report

@@ -10,29 +10,9 @@ build=${1:-build}
 root=$(pwd)
 tmp=$root/build/tmp/wheel
 python=${PYTHON:-python3}
-passed=0
-failed=0
-skipped=0
+. tests/checks.sh
 # Nothing but what is installed may be found.
 unset PYTHONPATH IMGREC_LIBRARY LD_LIBRARY_PATH
-
-# check NAME COMMAND...: the command succeeds; else its output is shown
-check() {
-  title=$1
-  shift
-  if "$@" >"$tmp/out" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAIL $title"
-    sed 's/^/  /' "$tmp/out" | tail -n 20
-  fi
-}
-
-skip() {
-  skipped=$((skipped + 1))
-  echo "skipped: $1"
-}
 
 pack() { BUILD=$build "$python" python/build_backend.py "$tmp/$1"; }
 
@@ -121,5 +101,4 @@ else
   test_wheel
   test_sources
 fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+report
