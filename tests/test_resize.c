@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "format/format.h"
 #include "image/image.h"
 #include "image_pattern.h"
 #include "isas.h"
@@ -135,9 +134,6 @@ static uint32_t digest_grey(const imgrec_tensor *image, int height, int width,
   p.channels = 1;
   p.resize = rule;
   assert_int_equal(imgrec_image_preprocess(&grey, image, &p), 0);
-  /* its floats as little-endian bytes, on every machine */
-  imgrec__file_order(imgrec_tensor_data(grey), imgrec_tensor_nbytes(grey) / 4,
-                     4);
   uint32_t value = digest(grey);
   imgrec_tensor_destroy(grey);
   return value;

@@ -91,7 +91,7 @@ struct stage {
 static void stages(struct preset_text *t, const char *first,
                    const struct stage *stage, int count, const char *extra,
                    int short_norm) {
-  char from[16];
+  char from[32];
   int number = 0;
   snprintf(from, sizeof from, "%s", first);
   for (int i = 0; i < count; i++)
@@ -163,7 +163,7 @@ static void basic_block(struct preset_text *t, const char *name,
 /* Below 64 pixels without the first two halvings, as is usual for CIFAR. */
 void imgrec__preset_resnet18(struct preset_text *t, int side) {
   int small = side < HALVE_FROM;
-  char name[16], from[16];
+  char name[32], from[32];
   snprintf(from, sizeof from, small ? "bn1" : "maxpool");
   imgrec__preset_put(t,
                      "conv1 = conv2d 64 kernel=%s bias=false\n"
