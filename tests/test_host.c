@@ -282,7 +282,7 @@ static void call_model(struct world *w) {
 static void call_recognition(struct world *w) {
   imgrec_result results[CLASSES];
   imgrec_model *m = w->model, *other = NULL, *bad = NULL;
-  size_t size;
+  uint64_t size;
   CALL(imgrec_model_forward(m, w->x, w->y));
   CALL(imgrec_model_classify(m, w->rgb, CLASSES, results));
   MAKE(imgrec_model_explain(&made, m, w->image, -1));

@@ -15,6 +15,13 @@
 
 static imgrec_context *ctx;
 
+static imgrec_tensor *resized(const imgrec_tensor *image, int height, int width,
+                              int rule) {
+  imgrec_tensor *out = NULL;
+  assert_int_equal(imgrec_image_resize(&out, image, height, width, rule), 0);
+  return out;
+}
+
 /* Made by golden/make_pillow.py with Pillow 11.3.0 (Image.resize, BILINEAR). */
 static void test_resize__as_pillow(void **state) {
   (void)state;
@@ -31,10 +38,8 @@ static void test_resize__as_pillow(void **state) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     imgrec_tensor *image = pattern(ctx, cases[i].h, cases[i].w, cases[i].c);
-    imgrec_tensor *out;
-    assert_int_equal(imgrec_image_resize(&out, image, cases[i].height,
-                                         cases[i].width, cases[i].rule),
-                     0);
+    imgrec_tensor *out =
+        resized(image, cases[i].height, cases[i].width, cases[i].rule);
     assert_int_equal(imgrec_tensor_dim(out, 0), cases[i].height);
     assert_int_equal(imgrec_tensor_dim(out, 1), cases[i].width);
     assert_int_equal(imgrec_tensor_dim(out, 2), cases[i].c);
@@ -159,10 +164,8 @@ static void test_resize__tiles(void **state) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     imgrec_tensor *image = pattern(ctx, cases[i].h, cases[i].w, cases[i].c);
-    imgrec_tensor *out;
-    assert_int_equal(imgrec_image_resize(&out, image, cases[i].height,
-                                         cases[i].width, cases[i].rule),
-                     0);
+    imgrec_tensor *out =
+        resized(image, cases[i].height, cases[i].width, cases[i].rule);
     assert_int_equal(digest(out), cases[i].want);
     assert_int_equal(
         digest_grey(image, cases[i].height, cases[i].width, cases[i].rule),
