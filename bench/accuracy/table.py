@@ -44,12 +44,11 @@ def curves(result):
         [[who, ""] + curve(what, minutes) for who, what in runs.items()])
 
 
-def write(folder, names):
+def write(folder, items):
+    paths = [path for name in items for pattern in ("", "-seed*")
+             for path in sorted(folder.glob(f"{name}{pattern}.json"))]
     parts = []
-    for name in names:
-        path = folder / f"{name}.json"
-        if not path.exists():
-            continue
+    for path in paths:
         result = json.loads(path.read_text())
         machine = result["machine"]
         parts.append(
