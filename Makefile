@@ -61,9 +61,12 @@ SO_FLAGS := -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
 ifneq ($(filter -O2 -O3,$(CFLAGS)),)
 SMALL := $(if $(findstring clang,$(shell $(CC) --version)),-Oz,-Os)
 endif
-# ... but for what does something to each number by itself.
+# ... but for what does something to each number by itself, and, without what
+# makes code longer, for what is done for each small product.
 QUICK := $(addprefix $(BUILD)/lib/,image/decode.o image/warp.o image/resize.o \
 	ops/conv2d.o ops/conv_rows.o)
+BRISK := $(filter-out $(QUICK),$(addprefix $(BUILD)/lib/,gemm.o im2col.o \
+	qgemm.o) $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/ops/*.c)))
 
 # One table of kernels for each instruction set, all from isa.c.
 ISAS := scalar
@@ -135,6 +138,7 @@ $(BUILD)/lib/%.o: lib/%.c
 	$(CC) $(LIB_FLAGS) $(CFLAGS) $(EXACT) $(SMALL) -c -o $@ $<
 
 $(QUICK): SMALL :=
+$(BRISK): SMALL := $(if $(SMALL),$(LEAN))
 
 # Called only where the processor has them.
 ifeq ($(MACHINE),x86_64)

@@ -1,6 +1,6 @@
 # How large the library is; the limits are for CFLAGS of -O2, on x86-64.
 
-SIZE_LIMIT := $(if $(findstring -Oz,$(SMALL)),950000,900000)
+SIZE_LIMIT := $(if $(findstring -Oz,$(SMALL)),710000,635000)
 
 .PHONY: check-size
 check-size: $(SHARED) ## what the library takes, and that it is not too much
@@ -10,7 +10,7 @@ else
 	sh scripts/size.sh $(BUILD)/lib $(SHARED) 10000000
 endif
 
-INFER_LIMIT := $(if $(findstring -Oz,$(SMALL)),830000,780000)
+INFER_LIMIT := $(if $(findstring -Oz,$(SMALL)),465000,410000)
 
 .PHONY: check-infer
 check-infer: $(STATIC) ## the library that recognises only (PROFILE=infer)

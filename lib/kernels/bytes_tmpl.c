@@ -73,7 +73,7 @@ static void blend_bytes(unsigned char *dst, const unsigned char *src,
                         size_t stride, const int32_t *weight, size_t count,
                         size_t n) {
   size_t x = 0;
-  for (; x + 48 <= n; x += 48)
+  for (; ISA_NUMBER > 1 && x + 48 <= n; x += 48)
     blend_group(dst + x, src + x, stride, weight, count, 3);
   for (; x + 16 <= n; x += 16)
     blend_group(dst + x, src + x, stride, weight, count, 1);

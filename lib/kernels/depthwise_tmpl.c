@@ -16,7 +16,11 @@
  * A tile is some neighbouring outputs of a vector of channels.  The vectors of
  * a pixel come one after another, so that memory is read in its order. */
 
-enum { TILE = 4, LARGEST_SQUARE = 5, SQUARES = ISA_NUMBER > 1 };
+enum {
+  SQUARES = ISA_NUMBER > 1,
+  TILE = 4,
+  COLUMNS = (TILE - 1) * 2 + 5 /* that a tile reads of a row, at most */
+};
 
 /* The taps of an output along one axis: number i is tap + i * tap_step of the
  * kernel, and reads place at + i * step, which may be outside the image. */
@@ -33,7 +37,7 @@ static struct line line_of(const struct depthwise *d, int axis, size_t o) {
 }
 
 /* Places of dy, for place i of dx: those whose windows have a tap on it. */
-static struct line adjoint_line(const struct depthwise *d, int axis, size_t i) {
+RARE struct line adjoint_line(const struct depthwise *d, int axis, size_t i) {
   const ptrdiff_t stride = (ptrdiff_t)d->stride[axis];
   const ptrdiff_t dilation = (ptrdiff_t)d->dilation[axis];
   const ptrdiff_t from = (ptrdiff_t)(i + d->pad[axis]);
@@ -110,31 +114,31 @@ INLINE int square_columns(const int size, const int move, const int outs) {
   return (outs - 1) * move + size;
 }
 
+/* `count` neighbouring pixels of a row. */
 INLINE void load_columns(vf *col, const struct sweep *s, struct row row,
                          ptrdiff_t first, const int count, size_t c,
-                         const size_t n, const int inside) {
+                         const int inside) {
   if (inside && row.width > 0) {
     const float *x = row.x + (size_t)first * s->channels + c;
     UNROLL for (int j = 0; j < count; j++) col[j] =
-        load_upto(x + (size_t)j * s->channels, n);
+        load(x + (size_t)j * s->channels);
   } else {
     UNROLL for (int j = 0; j < count; j++) col[j] =
-        pixel(s, row, first + j, c, n);
+        pixel(s, row, first + j, c, VF);
   }
 }
 
 INLINE void sum_square(vf sum[TILE], const struct sweep *s, size_t c,
-                       const size_t n, const int size, const int move,
-                       const int turned, const int inside) {
+                       const int size, const int move, const int turned,
+                       const int inside) {
   ptrdiff_t first = s->cols.at - (turned ? size - 1 : 0);
   for (int i = 0; i < size; i++) {
-    vf col[(TILE - 1) * 2 + LARGEST_SQUARE];
-    const struct row row = tap_row(s, (size_t)i);
+    vf col[COLUMNS];
     const float *w = s->w + tap_weights(s, (size_t)i) + c;
-    load_columns(col, s, row, first, square_columns(size, move, TILE), c, n,
-                 inside);
+    load_columns(col, s, tap_row(s, (size_t)i), first,
+                 square_columns(size, move, TILE), c, inside);
     UNROLL for (int j = 0; j < size; j++) {
-      vf weight = load_upto(w + (size_t)j * s->channels, n);
+      vf weight = load(w + (size_t)j * s->channels);
       int at = turned ? size - 1 - j : j;
       UNROLL for (int t = 0; t < TILE; t++) sum[t] =
           vfma(col[at + t * move], weight, sum[t]);
@@ -152,47 +156,50 @@ INLINE void store_outs(float *y, const vf sum[TILE], const struct sweep *s,
       store_upto(y + (size_t)t * s->out_step + c, finish(&f, sum[t], clamp), n);
 }
 
-/* How a tile is summed. */
-struct way {
-  int size; /* of a square kernel; 0: any */
-  int move, turned, inside, outs;
-};
-
-INLINE void tile(float *y, const struct sweep *s, size_t c, const size_t n,
-                 const struct way way) {
-  vf sum[TILE] = {{0}};
-  if (way.size > 0)
-    sum_square(sum, s, c, n, way.size, way.move, way.turned, way.inside);
-  else
-    sum_any(sum, s, c, n, way.outs);
-  store_outs(y, sum, s, c, n, way.outs);
+/* Channels from c on, of any kernel. */
+INLINE void tile_from(float *y, const struct sweep *s, size_t c,
+                      const int outs) {
+  for (; c < s->channels; c += VF) {
+    const size_t n = s->channels - c < VF ? s->channels - c : VF;
+    vf sum[TILE] = {{0}};
+    sum_any(sum, s, c, n, outs);
+    store_outs(y, sum, s, c, n, outs);
+  }
 }
 
-INLINE void tile_channels(float *y, const struct sweep *s,
-                          const struct way way) {
+RARE void tile_rest(float *y, const struct sweep *s, size_t c) {
+  tile_from(y, s, c, TILE);
+}
+static void tile_any(float *y, const struct sweep *s) { tile_rest(y, s, 0); }
+RARE void tile_one(float *y, const struct sweep *s) { tile_from(y, s, 0, 1); }
+
+/* Whole vectors of channels; returns how many channels these are. */
+INLINE size_t tile_vectors(float *y, const struct sweep *s, const int size,
+                           const int move, const int turned, const int inside) {
   size_t c = 0;
-  for (; c + VF <= s->channels; c += VF)
-    tile(y, s, c, VF, way);
-  if (s->channels % VF > 0)
-    tile(y, s, c, s->channels % VF, way);
+  for (; c + VF <= s->channels; c += VF) {
+    vf sum[TILE] = {{0}};
+    sum_square(sum, s, c, size, move, turned, inside);
+    store_outs(y, sum, s, c, VF, TILE);
+  }
+  return c;
 }
 
-static void tile_any(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){0, 0, 0, 0, TILE});
-}
-
-static void tile_one(float *y, const struct sweep *s) {
-  tile_channels(y, s, (struct way){0, 0, 0, 0, 1});
+/* Whether all columns of a tile lie in the image. */
+INLINE int is_inside(const struct sweep *s, ptrdiff_t first, int columns) {
+  return first >= 0 && first + columns <= (ptrdiff_t)s->width;
 }
 
 INLINE void tile_square(float *y, const struct sweep *s, const int size,
                         const int move, const int turned) {
-  ptrdiff_t first = s->cols.at - (turned ? size - 1 : 0);
-  ptrdiff_t last = first + square_columns(size, move, TILE);
-  if (first >= 0 && last <= (ptrdiff_t)s->width)
-    tile_channels(y, s, (struct way){size, move, turned, 1, TILE});
+  size_t c;
+  if (is_inside(s, s->cols.at - (turned ? size - 1 : 0),
+                square_columns(size, move, TILE)))
+    c = tile_vectors(y, s, size, move, turned, 1);
   else
-    tile_channels(y, s, (struct way){size, move, turned, 0, TILE});
+    c = tile_vectors(y, s, size, move, turned, 0);
+  if (c < s->channels)
+    tile_rest(y, s, c);
 }
 
 static void tile_3(float *y, const struct sweep *s) {
@@ -294,26 +301,26 @@ INLINE void gain_any(float *dw, const vf *dy, const struct sweep *s, size_t c,
     for (size_t j = 0; j < s->cols.count; j++, to += s->channels) {
       ptrdiff_t col = s->cols.at + (ptrdiff_t)j * s->cols.step;
       vf sum = load_upto(to, n);
-      UNROLL for (int t = 0; t < outs; t++) sum =
-          vfma(pixel(s, row, col + t * s->move, c, n), dy[t], sum);
+      for (int t = 0; t < outs; t++)
+        sum = vfma(pixel(s, row, col + t * s->move, c, n), dy[t], sum);
       store_upto(to, sum, n);
     }
   }
 }
 
 INLINE void gain_square(float *dw, const vf *dy, const struct sweep *s,
-                        size_t c, const size_t n, const int size,
-                        const int move, const int inside) {
+                        size_t c, const int size, const int move,
+                        const int inside) {
   for (int i = 0; i < size; i++) {
-    vf col[(TILE - 1) * 2 + LARGEST_SQUARE];
+    vf col[COLUMNS];
     float *to = dw + tap_weights(s, (size_t)i) + c;
     load_columns(col, s, tap_row(s, (size_t)i), s->cols.at,
-                 square_columns(size, move, TILE), c, n, inside);
+                 square_columns(size, move, TILE), c, inside);
     UNROLL for (int j = 0; j < size; j++) {
-      vf sum = load_upto(to + (size_t)j * s->channels, n);
+      vf sum = load(to + (size_t)j * s->channels);
       UNROLL for (int t = 0; t < TILE; t++) sum =
           vfma(col[j + t * move], dy[t], sum);
-      store_upto(to + (size_t)j * s->channels, sum, n);
+      store(to + (size_t)j * s->channels, sum);
     }
   }
 }
@@ -324,32 +331,47 @@ INLINE void load_outs(vf *d, const float *dy, const struct sweep *s,
       load_upto(dy + (size_t)t * s->channels, n);
 }
 
-INLINE void gain(float *dw, const float *dy, const struct sweep *s, size_t c,
-                 const size_t n, const struct way way) {
-  vf d[TILE];
-  load_outs(d, dy + c, s, n, way.outs);
-  if (way.size > 0)
-    gain_square(dw, d, s, c, n, way.size, way.move, way.inside);
-  else
-    gain_any(dw, d, s, c, n, way.outs);
+INLINE void gain_from(float *dw, const float *dy, const struct sweep *s,
+                      size_t c, const int outs) {
+  for (; c < s->channels; c += VF) {
+    const size_t n = s->channels - c < VF ? s->channels - c : VF;
+    vf d[TILE];
+    load_outs(d, dy + c, s, n, outs);
+    gain_any(dw, d, s, c, n, outs);
+  }
 }
 
-INLINE void gain_channels(float *dw, const float *dy, const struct sweep *s,
-                          const struct way way) {
+RARE void gain_rest(float *dw, const float *dy, const struct sweep *s,
+                    size_t c) {
+  gain_from(dw, dy, s, c, TILE);
+}
+static void gain_tile(float *dw, const float *dy, const struct sweep *s) {
+  gain_rest(dw, dy, s, 0);
+}
+RARE void gain_one(float *dw, const float *dy, const struct sweep *s) {
+  gain_from(dw, dy, s, 0, 1);
+}
+
+INLINE size_t gain_vectors(float *dw, const float *dy, const struct sweep *s,
+                           const int size, const int move, const int inside) {
   size_t c = 0;
-  for (; c + VF <= s->channels; c += VF)
-    gain(dw, dy, s, c, VF, way);
-  if (s->channels % VF > 0)
-    gain(dw, dy, s, c, s->channels % VF, way);
+  for (; c + VF <= s->channels; c += VF) {
+    vf d[TILE];
+    load_outs(d, dy + c, s, VF, TILE);
+    gain_square(dw, d, s, c, size, move, inside);
+  }
+  return c;
 }
 
 INLINE void gain_tile_square(float *dw, const float *dy, const struct sweep *s,
                              const int size, const int move) {
-  ptrdiff_t last = s->cols.at + square_columns(size, move, TILE);
-  if (s->cols.at >= 0 && last <= (ptrdiff_t)s->width)
-    gain_channels(dw, dy, s, (struct way){size, move, 0, 1, TILE});
+  size_t c;
+  if (is_inside(s, s->cols.at, square_columns(size, move, TILE)))
+    c = gain_vectors(dw, dy, s, size, move, 1);
   else
-    gain_channels(dw, dy, s, (struct way){size, move, 0, 0, TILE});
+    c = gain_vectors(dw, dy, s, size, move, 0);
+  if (c < s->channels)
+    gain_rest(dw, dy, s, c);
 }
 
 static void gain_3(float *dw, const float *dy, const struct sweep *s) {
@@ -357,12 +379,6 @@ static void gain_3(float *dw, const float *dy, const struct sweep *s) {
 }
 static void gain_3_apart(float *dw, const float *dy, const struct sweep *s) {
   gain_tile_square(dw, dy, s, 3, 2);
-}
-static void gain_tile(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){0, 0, 0, 0, TILE});
-}
-static void gain_one(float *dw, const float *dy, const struct sweep *s) {
-  gain_channels(dw, dy, s, (struct way){0, 0, 0, 0, 1});
 }
 
 typedef void (*gain_fn)(float *dw, const float *dy, const struct sweep *s);

@@ -4,14 +4,29 @@
 
 /* ---- Arithmetic --------------------------------------------------------- */
 
+/* Less than a vector is brought into one: loops run over whole ones, and once
+ * more over that. */
+struct rest {
+  float x[VF], y[VF];
+};
+
 INLINE void map2(float *y, const float *a, const float *b, size_t n,
                  vf (*f)(vf, vf)) {
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    store(y + i, f(load(a + i), load(b + i)));
-  if (i < n)
-    store_part(y + i, f(load_part(a + i, n - i), load_part(b + i, n - i)),
-               n - i);
+  struct rest part;
+  size_t rest = n % VF;
+  float *end = y + n - rest;
+  for (n -= rest;; n = VF) {
+    for (size_t i = 0; i < n; i += VF)
+      store(y + i, f(load(a + i), load(b + i)));
+    if (rest == 0 || y == part.y)
+      break;
+    store(part.x, load_part(b + n, rest));
+    store(part.y, load_part(a + n, rest));
+    b = part.x;
+    a = y = part.y;
+  }
+  if (rest > 0)
+    store_part(end, load(part.y), rest);
 }
 
 INLINE vf sum_of(vf a, vf b) { return a + b; }
@@ -29,11 +44,19 @@ static void mul(float *y, const float *a, const float *b, size_t n) {
 INLINE void map(float *y, const float *x, float s, size_t n,
                 vf (*f)(vf x, vf s)) {
   const vf all = splat(s);
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    store(y + i, f(load(x + i), all));
-  if (i < n)
-    store_part(y + i, f(load_part(x + i, n - i), all), n - i);
+  struct rest part;
+  size_t rest = n % VF;
+  float *end = y + n - rest;
+  for (n -= rest;; n = VF) {
+    for (size_t i = 0; i < n; i += VF)
+      store(y + i, f(load(x + i), all));
+    if (rest == 0 || y == part.y)
+      break;
+    store(part.y, load_part(x + n, rest));
+    x = y = part.y;
+  }
+  if (rest > 0)
+    store_part(end, load(part.y), rest);
 }
 
 static void scale(float *y, const float *x, float s, size_t n) {
@@ -131,13 +154,21 @@ static void hard_sigmoid(float *y, const float *x, float alpha, size_t n) {
 INLINE void map_grad(float *dx, const float *dy, const float *v, float alpha,
                      size_t n, vf (*g)(vf dy, vf v, vf alpha)) {
   const vf all = splat(alpha);
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    store(dx + i, g(load(dy + i), load(v + i), all));
-  if (i < n)
-    store_part(dx + i,
-               g(load_part(dy + i, n - i), load_part(v + i, n - i), all),
-               n - i);
+  struct rest part;
+  size_t rest = n % VF;
+  float *end = dx + n - rest;
+  for (n -= rest;; n = VF) {
+    for (size_t i = 0; i < n; i += VF)
+      store(dx + i, g(load(dy + i), load(v + i), all));
+    if (rest == 0 || dx == part.y)
+      break;
+    store(part.x, load_part(v + n, rest));
+    store(part.y, load_part(dy + n, rest));
+    v = part.x;
+    dy = dx = part.y;
+  }
+  if (rest > 0)
+    store_part(end, load(part.y), rest);
 }
 
 INLINE vf relu_slope(vf dy, vf y, vf alpha) {
@@ -247,129 +278,123 @@ static void hard_sigmoid_grad(float *dx, const float *dy, const float *x,
 
 /* ---- Updates ------------------------------------------------------------ */
 
-struct adam_terms {
-  vf scale, rate, one_minus_b1, one_minus_b2, epsilon;
+/* The last ones of a parameter, less than VF, by themselves. */
+struct last {
+  float w[VF], m[VF], v[VF], g[VF];
 };
 
-/* Moments that fade below the normal numbers are flushed to zero. */
-INLINE void adam_part(float *w, float *m, float *v, const float *g,
-                      const size_t n, const struct adam_terms *s) {
-  vf slope = load_upto(g, n) * s->scale;
-  vf first = load_upto(m, n), second = load_upto(v, n);
-  first = flush(vfma(slope - first, s->one_minus_b1, first));
-  second = flush(vfma(slope * slope - second, s->one_minus_b2, second));
-  store_upto(m, first, n);
-  store_upto(v, second, n);
-  vf step = first * s->rate / (vsqrt(second) + s->epsilon);
-  store_upto(w, load_upto(w, n) - step, n);
+/* v may be NULL. */
+RARE void take_last(struct last *l, const float *w, const float *m,
+                    const float *v, const float *g, size_t n) {
+  store(l->w, load_part(w, n));
+  store(l->m, load_part(m, n));
+  if (v != NULL)
+    store(l->v, load_part(v, n));
+  store(l->g, load_part(g, n));
 }
 
+RARE void put_last(const struct last *l, float *w, float *m, float *v,
+                   size_t n) {
+  store_part(w, load(l->w), n);
+  store_part(m, load(l->m), n);
+  if (v != NULL)
+    store_part(v, load(l->v), n);
+}
+
+/* Moments that fade below the normal numbers are flushed to zero. */
 static void adam(float *w, float *m, float *v, const float *g, size_t n,
                  float scale_by, float rate, float one_minus_b1,
                  float one_minus_b2, float epsilon) {
-  const struct adam_terms s = {splat(scale_by), splat(rate),
-                               splat(one_minus_b1), splat(one_minus_b2),
-                               splat(epsilon)};
   size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    adam_part(w + i, m + i, v + i, g + i, VF, &s);
-  if (i < n)
-    adam_part(w + i, m + i, v + i, g + i, n - i, &s);
-}
-
-INLINE void sgd_part(float *w, float *m, const float *g, const size_t n,
-                     vf scale_by, vf rate, vf momentum) {
-  vf step = load_upto(g, n) * scale_by * rate;
-  vf speed = flush(vfma(load_upto(m, n), momentum, -step));
-  store_upto(m, speed, n);
-  store_upto(w, load_upto(w, n) + speed, n);
+  for (; i + VF <= n; i += VF) {
+    vf slope = load(g + i) * splat(scale_by);
+    vf first = load(m + i), second = load(v + i);
+    first = flush(vfma(slope - first, splat(one_minus_b1), first));
+    second = flush(vfma(slope * slope - second, splat(one_minus_b2), second));
+    store(m + i, first);
+    store(v + i, second);
+    vf step = first * splat(rate) / (vsqrt(second) + splat(epsilon));
+    store(w + i, load(w + i) - step);
+  }
+  if (i < n) {
+    struct last l;
+    take_last(&l, w + i, m + i, v + i, g + i, n - i);
+    adam(l.w, l.m, l.v, l.g, VF, scale_by, rate, one_minus_b1, one_minus_b2,
+         epsilon);
+    put_last(&l, w + i, m + i, v + i, n - i);
+  }
 }
 
 static void sgd(float *w, float *m, const float *g, size_t n, float scale_by,
                 float rate, float momentum) {
-  const vf s = splat(scale_by), r = splat(rate), mu = splat(momentum);
   size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    sgd_part(w + i, m + i, g + i, VF, s, r, mu);
-  if (i < n)
-    sgd_part(w + i, m + i, g + i, n - i, s, r, mu);
+  for (; i + VF <= n; i += VF) {
+    vf step = load(g + i) * splat(scale_by) * splat(rate);
+    vf speed = flush(vfma(load(m + i), splat(momentum), -step));
+    store(m + i, speed);
+    store(w + i, load(w + i) + speed);
+  }
+  if (i < n) {
+    struct last l;
+    take_last(&l, w + i, m + i, NULL, g + i, n - i);
+    sgd(l.w, l.m, l.g, VF, scale_by, rate, momentum);
+    put_last(&l, w + i, m + i, NULL, n - i);
+  }
 }
 
 /* ---- Updates with decay ------------------------------------------------- */
 
-struct decay_terms {
-  struct adam_terms adam;
-  vf decay, shrink;
-};
-
-INLINE void adam_decay_part(float *w, float *m, float *v, const float *g,
-                            const size_t n, const struct decay_terms *d) {
-  const struct adam_terms *s = &d->adam;
-  vf weight = load_upto(w, n);
-  vf slope = vfma(weight, d->decay, load_upto(g, n) * s->scale);
-  vf first = load_upto(m, n), second = load_upto(v, n);
-  first = flush(vfma(slope - first, s->one_minus_b1, first));
-  second = flush(vfma(slope * slope - second, s->one_minus_b2, second));
-  store_upto(m, first, n);
-  store_upto(v, second, n);
-  vf step = first * s->rate / (vsqrt(second) + s->epsilon);
-  store_upto(w, vfma(-d->shrink, weight, weight) - step, n);
-}
-
 static void adam_decay(float *w, float *m, float *v, const float *g, size_t n,
                        const struct adam_step *s) {
-  const struct decay_terms d = {{splat(s->scale), splat(s->rate),
-                                 splat(s->one_minus_b1), splat(s->one_minus_b2),
-                                 splat(s->epsilon)},
-                                splat(s->decay),
-                                splat(s->shrink)};
+  const struct adam_step t = *s;
   size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    adam_decay_part(w + i, m + i, v + i, g + i, VF, &d);
-  if (i < n)
-    adam_decay_part(w + i, m + i, v + i, g + i, n - i, &d);
-}
-
-struct sgd_terms {
-  vf scale, rate, momentum, decay;
-  vf ahead, now; /* what of the speed and of the step moves the weights */
-};
-
-INLINE void sgd_decay_part(float *w, float *m, const float *g, const size_t n,
-                           const struct sgd_terms *s) {
-  vf weight = load_upto(w, n);
-  vf slope = vfma(weight, s->decay, load_upto(g, n) * s->scale);
-  vf step = slope * s->rate;
-  vf speed = flush(vfma(load_upto(m, n), s->momentum, -step));
-  store_upto(m, speed, n);
-  store_upto(w, weight + vfma(speed, s->ahead, -(step * s->now)), n);
+  for (; i + VF <= n; i += VF) {
+    vf weight = load(w + i);
+    vf slope = vfma(weight, splat(t.decay), load(g + i) * splat(t.scale));
+    vf first = load(m + i), second = load(v + i);
+    first = flush(vfma(slope - first, splat(t.one_minus_b1), first));
+    second = flush(vfma(slope * slope - second, splat(t.one_minus_b2), second));
+    store(m + i, first);
+    store(v + i, second);
+    vf step = first * splat(t.rate) / (vsqrt(second) + splat(t.epsilon));
+    store(w + i, vfma(-splat(t.shrink), weight, weight) - step);
+  }
+  if (i < n) {
+    struct last l;
+    take_last(&l, w + i, m + i, v + i, g + i, n - i);
+    adam_decay(l.w, l.m, l.v, l.g, VF, s);
+    put_last(&l, w + i, m + i, v + i, n - i);
+  }
 }
 
 static void sgd_decay(float *w, float *m, const float *g, size_t n,
                       const struct sgd_step *s) {
-  const struct sgd_terms t = {splat(s->scale),
-                              splat(s->rate),
-                              splat(s->momentum),
-                              splat(s->decay),
-                              splat(s->nesterov ? s->momentum : 1.0f),
-                              splat(s->nesterov ? 1.0f : 0.0f)};
+  const struct sgd_step t = *s;
+  /* What of the speed and of the step moves the weights. */
+  const float ahead = t.nesterov ? t.momentum : 1.0f;
+  const float now = t.nesterov ? 1.0f : 0.0f;
   size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    sgd_decay_part(w + i, m + i, g + i, VF, &t);
-  if (i < n)
-    sgd_decay_part(w + i, m + i, g + i, n - i, &t);
-}
-
-INLINE void approach_part(float *y, const float *x, const size_t n, vf share) {
-  vf from = load_upto(y, n);
-  store_upto(y, vfma(load_upto(x, n) - from, share, from), n);
+  for (; i + VF <= n; i += VF) {
+    vf weight = load(w + i);
+    vf slope = vfma(weight, splat(t.decay), load(g + i) * splat(t.scale));
+    vf step = slope * splat(t.rate);
+    vf speed = flush(vfma(load(m + i), splat(t.momentum), -step));
+    store(m + i, speed);
+    store(w + i, weight + vfma(speed, splat(ahead), -(step * splat(now))));
+  }
+  if (i < n) {
+    struct last l;
+    take_last(&l, w + i, m + i, NULL, g + i, n - i);
+    sgd_decay(l.w, l.m, l.g, VF, s);
+    put_last(&l, w + i, m + i, NULL, n - i);
+  }
 }
 
 static void approach(float *y, const float *x, float share, size_t n) {
-  const vf s = splat(share);
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    approach_part(y + i, x + i, VF, s);
-  if (i < n)
-    approach_part(y + i, x + i, n - i, s);
+  for (size_t i = 0; i < n; i += VF) {
+    size_t count = n - i < VF ? n - i : VF;
+    vf from = load_upto(y + i, count);
+    store_upto(y + i, vfma(load_upto(x + i, count) - from, splat(share), from),
+               count);
+  }
 }

@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A function that only training needs, in a table: a library that recognises
+ * only (PROFILE=infer) is without. */
+#if defined(IMGREC_INFER)
+#define TRAINING(f) (0 ? (f) : NULL)
+#else
+#define TRAINING(f) (f)
+#endif
+
 enum activation {
   ACT_RELU,       /* x > 0 ? x : 0 */
   ACT_RELU6,      /* min(max(x, 0), 6) */

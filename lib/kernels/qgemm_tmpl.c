@@ -11,7 +11,7 @@
 #define QROWS   3
 #define QPANELS 1
 #else
-#define QROWS   4
+#define QROWS   1
 #define QPANELS 1
 #endif
 #define QVECTORS (Q_COLS / VF) /* of sums in a panel */
@@ -140,30 +140,22 @@ INLINE void qtile_of(const struct qtile *t, size_t first, const int rows,
   put_tile(t, sums, first, (size_t)rows);
 }
 
-/* Any height up to the greatest: each is a loop of its own, held in registers.
- */
+/* Whole tiles, and low ones of any height up to QLOW: each is a loop of its
+ * own, held in registers. */
+enum { QLOW = QROWS == 12 ? 4 : QROWS > 2 ? 2 : 1 };
+
 INLINE void qtile_height(const struct qtile *t, size_t first, size_t rows,
                          const int panels) {
-#define HEIGHT(n)                                                              \
-  case n:                                                                      \
-    if (n <= QROWS)                                                            \
-      qtile_of(t, first, n <= QROWS ? n : 1, panels);                          \
-    break
-  switch (rows) {
-    HEIGHT(1);
-    HEIGHT(2);
-    HEIGHT(3);
-    HEIGHT(4);
-    HEIGHT(5);
-    HEIGHT(6);
-    HEIGHT(7);
-    HEIGHT(8);
-    HEIGHT(9);
-    HEIGHT(10);
-    HEIGHT(11);
-    HEIGHT(12);
-  }
-#undef HEIGHT
+  if (rows == QROWS)
+    qtile_of(t, first, QROWS, panels);
+  else if (QLOW > 2 && rows == 4)
+    qtile_of(t, first, QLOW, panels);
+  else if (QLOW > 2 && rows == 3)
+    qtile_of(t, first, QLOW - 1, panels);
+  else if (QLOW > 1 && rows == 2)
+    qtile_of(t, first, 2, panels);
+  else if (QROWS > 1)
+    qtile_of(t, first, 1, panels);
 }
 
 #if QPANELS > 1
@@ -176,12 +168,11 @@ static void thin_qtile(const struct qtile *t, size_t first, size_t rows) {
   qtile_height(t, first, rows, 1);
 }
 
-/* Rows in pieces of nearly equal height, so that none is too low to keep the
- * multipliers busy. */
+/* What whole tiles leave is in pieces of nearly equal height. */
 static void qgemm_tile(const struct qtile *t) {
-  size_t first = 0;
-  for (size_t n = (t->rows + QROWS - 1) / QROWS; n > 0; n--) {
-    size_t now = (t->rows - first + n - 1) / n;
+  for (size_t first = 0; first < t->rows;) {
+    size_t left = t->rows - first, n = (left + QLOW - 1) / QLOW;
+    size_t now = left >= QROWS ? QROWS : (left + n - 1) / n;
 #if QPANELS > 1
     if (t->cols > Q_COLS)
       wide_qtile(t, first, now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Random numbers (Philox4x32-10 of Salmon et al. 2011), as rng.c makes them one
- * by one (a part of isa.c): number i of a stream is a function of seed, stream
- * and i alone. */
+ * by one (a part of isa.c): number i of a stream is a function of seed,
+ * stream and i alone. */
 
 /* ---- Philox ------------------------------------------------------------- */
 
@@ -23,7 +23,7 @@ INLINE void philox_round(vul c[4], vul k0, vul k1) {
 }
 
 /* index: of two vectors. */
-INLINE struct words words_at(uint64_t seed, uint64_t stream,
+static struct words words_at(uint64_t seed, uint64_t stream,
                              const vul index[2]) {
   vul low = splat_word(stream), high = splat_word(stream >> 32);
   vul k0 = splat_word(seed), k1 = splat_word(seed >> 32);
@@ -42,7 +42,7 @@ INLINE struct words words_at(uint64_t seed, uint64_t stream,
 }
 
 /* Of VF indices from `first` on. */
-INLINE struct words words_of(uint64_t seed, uint64_t stream, uint64_t first) {
+static struct words words_of(uint64_t seed, uint64_t stream, uint64_t first) {
   static const uint64_t lanes[] = {0, 1, 2, 3, 4, 5, 6, 7};
   vul index[2];
   memcpy(&index[0], lanes, sizeof index[0]);
@@ -60,27 +60,19 @@ INLINE vf units(uint64_t seed, uint64_t stream, uint64_t first) {
 
 static void random_unit(float *u, size_t n, uint64_t seed, uint64_t stream,
                         uint64_t first) {
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    store(u + i, units(seed, stream, first + i));
-  if (n % VF > 0)
-    store_part(u + i, units(seed, stream, first + i), n % VF);
-}
-
-INLINE void dropout_part(float *y, const float *x, const size_t n, float rate,
-                         vf u) {
-  const vf scale_by = splat(1 / (1 - rate));
-  vf kept = load_upto(x, n) * scale_by;
-  store_upto(y, vselect(u >= rate, kept, (vf){0}), n);
+  for (size_t i = 0; i < n; i += VF)
+    store_upto(u + i, units(seed, stream, first + i), n - i < VF ? n - i : VF);
 }
 
 static void dropout(float *y, const float *x, size_t n, float rate,
                     uint64_t seed, uint64_t stream, uint64_t first) {
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    dropout_part(y + i, x + i, VF, rate, units(seed, stream, first + i));
-  if (n % VF > 0)
-    dropout_part(y + i, x + i, n % VF, rate, units(seed, stream, first + i));
+  const vf scale_by = splat(1 / (1 - rate));
+  for (size_t i = 0; i < n; i += VF) {
+    size_t count = n - i < VF ? n - i : VF;
+    vf u = units(seed, stream, first + i);
+    vf kept = load_upto(x + i, count) * scale_by;
+    store_upto(y + i, vselect(u >= rate, kept, (vf){0}), count);
+  }
 }
 
 /* ---- Normal, cut at two sigma ------------------------------------------- */
@@ -147,8 +139,8 @@ INLINE size_t attempt_normals(float *z, uint64_t *offset, size_t n,
 }
 
 /* One index in six needs another attempt. */
-static void random_normal2(float *z, size_t n, uint64_t seed, uint64_t stream,
-                           uint64_t first) {
+RARE void random_normal2(float *z, size_t n, uint64_t seed, uint64_t stream,
+                         uint64_t first) {
   for (size_t i = 0; i < n; i += NORMALS) {
     uint64_t offset[NORMALS + VF];
     for (uint64_t j = 0; j < NORMALS + VF; j++)

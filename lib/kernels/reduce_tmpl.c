@@ -20,8 +20,14 @@ static void repeat(float wide[NARROW * REPEAT], const float *v, size_t c) {
 
 static void add_wide_row(float *y, const float *x, const float *bias,
                          size_t rows, size_t c) {
-  for (; rows > 0; rows--, y += c, x += c)
-    map2(y, x, bias, c, sum_of);
+  for (; rows > 0; rows--, y += c, x += c) {
+    size_t i = 0;
+    for (; i + VF <= c; i += VF)
+      store(y + i, load(x + i) + load(bias + i));
+    size_t n = c - i;
+    if (n > 0)
+      store_part(y + i, load_part(x + i, n) + load_part(bias + i, n), n);
+  }
 }
 
 static void add_row(float *y, const float *x, const float *bias, size_t rows,
@@ -153,19 +159,12 @@ INLINE void sum_few_rows(double *sum, double *dot, const float *x,
   for (; i + BLOCKS * VD <= c; i += BLOCKS * VD)
     sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
                  rows, c, VD, BLOCKS, dots);
-  if (i + BLOCKS / 2 * VD <= c) {
-    sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
-                 rows, c, VD, BLOCKS / 2, dots);
-    i += BLOCKS / 2 * VD;
-  }
-  if (i + VD <= c) {
+  for (; i + VD <= c; i += VD)
     sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
                  rows, c, VD, 1, dots);
-    i += VD;
-  }
-  if (c % VD > 0)
+  if (i < c)
     sum_channels(sum + i, dots ? dot + i : NULL, x + i, dots ? y + i : NULL,
-                 rows, c, c % VD, 1, dots);
+                 rows, c, c - i, 1, dots);
 }
 
 static void sum_rows(double *sum, double *dot, const float *x, const float *y,
@@ -225,7 +224,7 @@ static void softmax(float *y, const float *x, size_t n) {
   map(y, y, sum, n, quotient_of);
 }
 
-static float log_sum_exp(const float *x, size_t n) {
+RARE float log_sum_exp(const float *x, size_t n) {
   float max = max_of(x, n);
   vf log = vlog(splat(sum_exp(NULL, x, n, max)));
   return log[0] + max;

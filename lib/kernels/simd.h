@@ -60,6 +60,12 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+/* Functions that are called seldom: small ones. */
+#if defined(__clang__)
+#define RARE static __attribute__((noinline, minsize))
+#else
+#define RARE static __attribute__((noinline, cold))
+#endif
 /* For loops over an array that has to stay in registers: compilers at -O2
  * leave some of them as loops unless told. */
 #if defined(SANITIZED)
@@ -148,8 +154,38 @@ INLINE vh load_half_part(const float *p, size_t n) {
 
 #endif
 
-/* For callers that have n as a constant where it is VF. */
+/* Masks for loads and stores of parts that come again and again: those of the
+ * first n floats, which may be none or all. */
+#define HAS_MASKS          (ISA_NUMBER == 2 || ISA_NUMBER == 3)
+#define SLOW_MASKED_STORES (ISA_NUMBER == 2)
+#if ISA_NUMBER == 3
+typedef __mmask16 vm;
+
+INLINE vm mask_of(size_t n) { return (vm)((1u << n) - 1u); }
+INLINE vf load_masked(const float *p, vm m) {
+  return _mm512_maskz_loadu_ps(m, p);
+}
+INLINE void store_masked(float *p, vf v, vm m) {
+  _mm512_mask_storeu_ps(p, m, v);
+}
+#elif ISA_NUMBER == 2
+typedef __m256i vm;
+
+INLINE vm mask_of(size_t n) { return part_mask(n); }
+INLINE vf load_masked(const float *p, vm m) { return _mm256_maskload_ps(p, m); }
+INLINE void store_masked(float *p, vf v, vm m) { _mm256_maskstore_ps(p, m, v); }
+#else
+typedef size_t vm;
+
+INLINE vm mask_of(size_t n) { return n; }
+INLINE vf load_masked(const float *p, vm m) { return load_part(p, m); }
+INLINE void store_masked(float *p, vf v, vm m) { store_part(p, v, m); }
+#endif
+
+/* n is either a constant, VF, or may be anything up to that. */
 INLINE vf load_upto(const float *p, size_t n) {
+  if (ISA_NUMBER == 3 && !__builtin_constant_p(n))
+    return load_part(p, n);
   return n == VF ? load(p) : load_part(p, n);
 }
 

@@ -30,10 +30,17 @@ INLINE vf polynomial(vf x, const float *c, int n) {
   return y;
 }
 
+/* Where fused multiply-adds are calls, so is this. */
+#if ISA_NUMBER == 1
+#define VEXP static __attribute__((noinline, unused))
+#else
+#define VEXP INLINE
+#endif
+
 /* Error <= 1.1 ulp.  0 below EXP_LEAST (no denormal results), infinity from
  * 88.72284 on.  exp(x) = 2^n exp(r), |r| <= ln 2 / 2; 2^n in two factors, as n
  * may be 128. */
-INLINE vf vexp(vf x) {
+VEXP vf vexp(vf x) {
   static const float c[] = {0.5f, 0.16666576266288757f, 0.041666556149721146f,
                             0.008363178931176662f, 0.0013926184037700295f};
   /* The order of the operands lets a NaN through. */

@@ -56,94 +56,122 @@ INLINE size_t area_offset(const struct window *w, struct area a) {
 
 /* ---- Forward ------------------------------------------------------------ */
 
-/* All taps of n <= VF channels in the order (ky, kx): best = join(tap, best),
- * where best starts as the first tap, or as zero. */
-INLINE vf join_taps(const float *x, const struct window *w, struct area a,
-                    const size_t n, const int from_zero, vf (*join)(vf, vf)) {
-  vf best = from_zero ? (vf){0} : load_upto(x, n);
+/* What the least is found as the greatest with: all signs turned. */
+enum { AS_IT_IS = 0, TURNED = INT32_MIN };
+
+INLINE vf turn(vf x, vi signs) { return (vf)((vi)x ^ signs); }
+
+/* The greatest, or the mean, of the taps of one vector. */
+struct joined_taps {
+  vf v;
+  vi signs;
+};
+
+INLINE struct joined_taps first_tap(vf x, int32_t signs, const int mean) {
+  struct joined_taps t = {{0}, signs - (vi){0}};
+  if (!mean)
+    t.v = turn(x, t.signs);
+  return t;
+}
+
+/* The first of equal taps wins.  A NaN wins only as the first tap; it then
+ * stays. */
+INLINE void join_tap(struct joined_taps *t, vf x, const int mean) {
+  t->v = mean ? x + t->v : vmax(turn(x, t->signs), t->v);
+}
+
+INLINE void store_taps(float *y, const struct joined_taps *t, size_t count,
+                       const size_t n, const int mean) {
+  store_upto(y, mean ? t->v / (float)count : turn(t->v, t->signs), n);
+}
+
+/* All taps of n <= VF channels in the order (ky, kx). */
+INLINE void pool_taps_of(float *y, const float *x, const struct window *w,
+                         struct area a, const size_t n, int32_t signs,
+                         const int mean) {
+  struct joined_taps t = first_tap(load_upto(x, n), signs, mean);
   for (size_t i = a.top; i < a.bottom; i++, x += w->width * w->channels) {
     const float *tap = x;
     for (size_t j = a.left; j < a.right; j++, tap += w->channels)
-      best = join(load_upto(tap, n), best);
+      join_tap(&t, load_upto(tap, n), mean);
   }
-  return best;
+  store_taps(y, &t, area_size(a), n, mean);
 }
 
-INLINE vf join_square(const float *x, const struct window *w, const int size,
-                      const size_t n, const int from_zero, vf (*join)(vf, vf)) {
-  vf best = from_zero ? (vf){0} : load_upto(x, n);
+INLINE void pool_square(float *y, const float *x, const struct window *w,
+                        const int size, int32_t signs, const int mean) {
+  struct joined_taps t = first_tap(load(x), signs, mean);
   UNROLL for (int i = 0; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    best = join(load_upto(x + tap * w->channels, n), best);
+    join_tap(&t, load(x + tap * w->channels), mean);
   }
-  return best;
+  store_taps(y, &t, (size_t)(size * size), VF, mean);
 }
 
-INLINE vf scaled(vf v, size_t count, const int mean) {
-  return mean ? v / (float)count : v;
-}
-
-INLINE void pool_vector(float *y, const float *x, const struct window *w,
-                        struct area a, const size_t n, const int size,
-                        const int mean, vf (*join)(vf, vf)) {
-  vf v = size > 0 ? join_square(x, w, size, n, mean, join)
-                  : join_taps(x, w, a, n, mean, join);
-  store_upto(y, scaled(v, area_size(a), mean), n);
-}
-
-/* size 0: any. */
+/* One output from the area a, whose first tap is x; by unrolled loops where
+ * size is not 0. */
 INLINE void pool_pixel(float *y, const float *x, const struct window *w,
-                       struct area a, const int size, const int mean,
-                       vf (*join)(vf, vf)) {
-  const float *first = x + area_offset(w, a);
+                       struct area a, const int size, int32_t signs,
+                       const int mean) {
   size_t c = 0;
   for (; c + VF <= w->channels; c += VF)
-    pool_vector(y + c, first + c, w, a, VF, size, mean, join);
-  if (w->channels % VF > 0)
-    pool_vector(y + c, first + c, w, a, w->channels % VF, size, mean, join);
+    if (size > 0)
+      pool_square(y + c, x + c, w, size, signs, mean);
+    else
+      pool_taps_of(y + c, x + c, w, a, VF, signs, mean);
+  if (c < w->channels)
+    pool_taps_of(y + c, x + c, w, a, w->channels - c, signs, mean);
 }
 
 INLINE void pool_span(float *y, const float *x, const struct window *w,
                       size_t oy, const struct span *s, const int size,
-                      const int mean, vf (*join)(vf, vf)) {
+                      int32_t signs, const int mean) {
   struct area a = area_of(w, oy, s->begin);
+  x += area_offset(w, a);
   for (size_t ox = s->begin; ox < s->end; ox++) {
-    pool_pixel(y + ox * w->channels, x, w, a, size, mean, join);
+    pool_pixel(y + ox * w->channels, x, w, a, size, signs, mean);
+    x += w->stride[1] * w->channels;
     a.left += w->stride[1];
     a.right += w->stride[1];
   }
 }
 
 INLINE void pool_row(float *y, const float *x, const struct window *w,
-                     size_t oy, const int mean, vf (*join)(vf, vf)) {
+                     size_t oy, int32_t signs, const int mean) {
   const struct span s = square_span(w, oy);
   for (size_t ox = 0; ox < w->out_width; ox++) {
     if (ox >= s.begin && ox < s.end)
       ox = s.end;
-    if (ox < w->out_width)
-      pool_pixel(y + ox * w->channels, x, w, area_of(w, oy, ox), 0, mean, join);
+    if (ox == w->out_width)
+      break;
+    const struct area a = area_of(w, oy, ox);
+    pool_pixel(y + ox * w->channels, x + area_offset(w, a), w, a, 0, signs,
+               mean);
   }
   if (s.size == 2)
-    pool_span(y, x, w, oy, &s, 2, mean, join);
+    pool_span(y, x, w, oy, &s, 2, signs, mean);
   else if (s.size == 3)
-    pool_span(y, x, w, oy, &s, 3, mean, join);
+    pool_span(y, x, w, oy, &s, 3, signs, mean);
 }
 
-/* The first of equal taps wins.  A NaN wins only as the first tap; it then
- * stays. */
+static void extreme_pool(float *y, const float *x, const struct window *w,
+                         size_t oy, int32_t signs) {
+  pool_row(y, x, w, oy, signs, 0);
+}
+
 static void max_pool(float *y, const float *x, const struct window *w,
                      size_t oy) {
-  pool_row(y, x, w, oy, 0, vmax);
+  extreme_pool(y, x, w, oy, AS_IT_IS);
 }
 
 static void min_pool(float *y, const float *x, const struct window *w,
                      size_t oy) {
-  pool_row(y, x, w, oy, 0, vmin);
+  extreme_pool(y, x, w, oy, TURNED);
 }
 
 static void avg_pool(float *y, const float *x, const struct window *w,
                      size_t oy) {
-  pool_row(y, x, w, oy, 1, sum_of);
+  pool_row(y, x, w, oy, AS_IT_IS, 1);
 }
 
 /* The whole image of `rows` pixels, summed in double. */
@@ -164,10 +192,9 @@ static void mean_rows(float *y, const float *x, size_t rows, size_t stride,
   size_t c = 0;
   for (; c + BLOCKS * VD <= channels; c += BLOCKS * VD)
     mean_vectors(y + c, x + c, rows, stride, VD, BLOCKS);
-  for (; c + VD <= channels; c += VD)
-    mean_vectors(y + c, x + c, rows, stride, VD, 1);
-  if (channels % VD > 0)
-    mean_vectors(y + c, x + c, rows, stride, channels % VD, 1);
+  for (; c < channels; c += VD)
+    mean_vectors(y + c, x + c, rows, stride,
+                 channels - c < VD ? channels - c : VD, 1);
 }
 
 /* ---- Backward ----------------------------------------------------------- */
@@ -180,17 +207,20 @@ static void clear_pixels(float *dx, const struct window *w, size_t first,
            (last - first) * w->channels * sizeof *dx);
 }
 
-INLINE vi greater(vf a, vf b) { return a > b; }
-INLINE vi less(vf a, vf b) { return a < b; }
-
 /* The winning tap so far, of each channel. */
 struct contest {
   vf best;
-  vi won;
+  vi won, signs;
 };
 
-INLINE void compete(struct contest *c, vf v, int32_t tap, vi (*beats)(vf, vf)) {
-  vi better = beats(v, c->best);
+INLINE struct contest contest_of(vf x, int32_t signs) {
+  const vi all = signs - (vi){0};
+  return (struct contest){turn(x, all), {0}, all};
+}
+
+INLINE void compete(struct contest *c, vf x, int32_t tap) {
+  const vf v = turn(x, c->signs);
+  const vi better = v > c->best;
   c->best = vselect(better, v, c->best);
   c->won = vselect_int(better, tap - (vi){0}, c->won);
 }
@@ -209,69 +239,62 @@ struct spread {
   const float *dy, *x;
   const struct window *w;
   size_t first, last;
+  int32_t signs;
+  int fresh;
 };
 
 /* n channels from float `in` of dx and x, and float `out` of dy, on. */
 INLINE void give_winner(const struct spread *s, size_t in, size_t out,
-                        struct area a, const size_t n, const int fresh,
-                        vi (*beats)(vf, vf)) {
+                        struct area a, const size_t n) {
   const size_t channels = s->w->channels, row = s->w->width * channels;
   const float *x = s->x + in;
-  struct contest c = {load_upto(x, n), {0}};
+  struct contest c = contest_of(load_upto(x, n), s->signs);
   int32_t tap = 0;
   for (size_t i = a.top; i < a.bottom; i++, x += row)
     for (size_t j = 0; j < a.right - a.left; j++)
-      compete(&c, load_upto(x + j * channels, n), tap++, beats);
+      compete(&c, load_upto(x + j * channels, n), tap++);
   vf dy = load_upto(s->dy + out, n);
   float *dx = s->dx + in;
   tap = 0;
   for (size_t i = a.top; i < a.bottom; i++, dx += row)
     for (size_t j = 0; j < a.right - a.left; j++, tap++)
       if (i >= s->first && i < s->last)
-        give(dx + j * channels, dy, c.won, tap, n, fresh);
+        give(dx + j * channels, dy, c.won, tap, n, s->fresh);
 }
 
+/* A whole vector of a square window with all taps. */
 INLINE void give_square(const struct spread *s, size_t in, size_t out,
-                        const int size, const size_t n, const int fresh,
-                        vi (*beats)(vf, vf)) {
+                        const int size, const int fresh) {
   const struct window *w = s->w;
   const float *x = s->x + in;
   float *dx = s->dx + in;
-  struct contest c = {load_upto(x, n), {0}};
+  struct contest c = contest_of(load(x), s->signs);
   UNROLL for (int i = 1; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    compete(&c, load_upto(x + tap * w->channels, n), i, beats);
+    compete(&c, load(x + tap * w->channels), i);
   }
-  vf dy = load_upto(s->dy + out, n);
+  vf dy = load(s->dy + out);
   UNROLL for (int i = 0; i < size * size; i++) {
     size_t tap = (size_t)(i / size) * w->width + (size_t)(i % size);
-    give(dx + tap * w->channels, dy, c.won, i, n, fresh);
+    give(dx + tap * w->channels, dy, c.won, i, VF, fresh);
   }
 }
 
-INLINE void spread_vector(const struct spread *s, size_t in, size_t out,
-                          struct area a, const size_t n, const int size,
-                          const int fresh, vi (*beats)(vf, vf)) {
-  if (size > 0)
-    give_square(s, in, out, size, n, fresh, beats);
-  else
-    give_winner(s, in, out, a, n, fresh, beats);
-}
-
-/* The window of output number `out`. */
+/* The window of output number `out`; size 0: any. */
 INLINE void spread_pixel(const struct spread *s, size_t out, struct area a,
-                         const int size, const int fresh, vi (*beats)(vf, vf)) {
+                         const int size, const int fresh) {
   const size_t channels = s->w->channels, in = area_offset(s->w, a);
   size_t c = 0;
   for (; c + VF <= channels; c += VF)
-    spread_vector(s, in + c, out * channels + c, a, VF, size, fresh, beats);
-  if (channels % VF > 0)
-    spread_vector(s, in + c, out * channels + c, a, channels % VF, size, fresh,
-                  beats);
+    if (size > 0)
+      give_square(s, in + c, out * channels + c, size, fresh);
+    else
+      give_winner(s, in + c, out * channels + c, a, VF);
+  if (c < channels)
+    give_winner(s, in + c, out * channels + c, a, channels - c);
 }
 
-INLINE void spread_row(const struct spread *s, size_t oy, const int fresh,
-                       vi (*beats)(vf, vf)) {
+static void spread_row(const struct spread *s, size_t oy) {
   const struct window *w = s->w;
   struct span square = square_span(w, oy);
   struct area a = area_of(w, oy, 0);
@@ -281,12 +304,14 @@ INLINE void spread_row(const struct spread *s, size_t oy, const int fresh,
     size_t out = oy * w->out_width + ox;
     int inside = ox >= square.begin && ox < square.end;
     a = area_of(w, oy, ox);
-    if (inside && square.size == 2)
-      spread_pixel(s, out, a, 2, fresh, beats);
-    else if (inside && !fresh)
-      spread_pixel(s, out, a, 3, fresh, beats);
+    if (inside && square.size == 2 && s->fresh)
+      spread_pixel(s, out, a, 2, 1);
+    else if (inside && square.size == 2)
+      spread_pixel(s, out, a, 2, 0);
+    else if (inside && !s->fresh)
+      spread_pixel(s, out, a, 3, 0);
     else
-      spread_pixel(s, out, a, 0, fresh, beats);
+      spread_pixel(s, out, a, 0, 0);
   }
 }
 
@@ -311,31 +336,30 @@ INLINE void clear_ahead(const struct spread *s, size_t *done, size_t to) {
   *done = to > *done ? to : *done;
 }
 
-INLINE void extreme_pool_grad(const struct spread *s, vi (*beats)(vf, vf)) {
+static void extreme_pool_grad(const struct spread *s) {
   size_t done = s->first, end = last_window(s->w, s->last);
   for (size_t oy = first_window(s->w, s->first); oy < end; oy++) {
     clear_ahead(s, &done, area_of(s->w, oy, 0).bottom);
-    spread_row(s, oy, 0, beats);
+    spread_row(s, oy);
   }
   clear_ahead(s, &done, s->last);
 }
 
 static void max_pool_grad(float *dx, const float *dy, const float *x,
                           const struct window *w, size_t first, size_t last) {
-  const struct spread s = {dx, dy, x, w, first, last};
-  extreme_pool_grad(&s, greater);
+  const struct spread s = {dx, dy, x, w, first, last, AS_IT_IS, 0};
+  extreme_pool_grad(&s);
 }
 
 static void min_pool_grad(float *dx, const float *dy, const float *x,
                           const struct window *w, size_t first, size_t last) {
-  const struct spread s = {dx, dy, x, w, first, last};
-  extreme_pool_grad(&s, less);
+  const struct spread s = {dx, dy, x, w, first, last, TURNED, 0};
+  extreme_pool_grad(&s);
 }
 
 /* The rows from the window's first to the next one's are all of this output
  * row's; what no window covers is cleared. */
-INLINE void extreme_pool_grad_row(const struct spread *s, size_t oy,
-                                  vi (*beats)(vf, vf)) {
+static void extreme_pool_grad_row(const struct spread *s, size_t oy) {
   const struct window *w = s->w;
   struct area a = area_of(w, oy, 0);
   size_t from = oy > 0 ? a.top : 0, to = w->height, done = 0;
@@ -351,19 +375,19 @@ INLINE void extreme_pool_grad_row(const struct spread *s, size_t oy,
       clear_pixels(s->dx, w, i * w->width + done, i * w->width + b.left);
     done = b.right;
   }
-  spread_row(s, oy, 1, beats);
+  spread_row(s, oy);
 }
 
 static void max_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->height};
-  extreme_pool_grad_row(&s, oy, greater);
+  const struct spread s = {dx, dy, x, w, 0, w->height, AS_IT_IS, 1};
+  extreme_pool_grad_row(&s, oy);
 }
 
 static void min_pool_grad_row(float *dx, const float *dy, const float *x,
                               const struct window *w, size_t oy) {
-  const struct spread s = {dx, dy, x, w, 0, w->height};
-  extreme_pool_grad_row(&s, oy, less);
+  const struct spread s = {dx, dy, x, w, 0, w->height, TURNED, 1};
+  extreme_pool_grad_row(&s, oy);
 }
 
 /* Every tap gets dy / count. */
@@ -385,13 +409,13 @@ INLINE void share_pixel(const struct spread *s, size_t out, struct area a) {
   size_t c = 0;
   for (; c + VF <= channels; c += VF)
     give_all(s, in + c, out * channels + c, a, VF);
-  if (channels % VF > 0)
-    give_all(s, in + c, out * channels + c, a, channels % VF);
+  if (c < channels)
+    give_all(s, in + c, out * channels + c, a, channels - c);
 }
 
 static void avg_pool_grad(float *dx, const float *dy, const struct window *w,
                           size_t first, size_t last) {
-  const struct spread s = {dx, dy, NULL, w, first, last};
+  const struct spread s = {dx, dy, NULL, w, first, last, AS_IT_IS, 0};
   size_t done = first, end = last_window(w, last);
   for (size_t oy = first_window(w, first); oy < end; oy++) {
     clear_ahead(&s, &done, area_of(w, oy, 0).bottom);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Gradients of a convolution behind a 2 x 2 max pooling (a part of isa.c).
+/* Gradients of a convolution behind a 2 x 2 max pooling (a part of
+ * passes.c).
  *
  * Of the four sums in a window only the winner's has a gradient, d.  With one
  * filter, and windows in order (struct winners), at = where the winner's patch
@@ -8,15 +9,17 @@
  *   by the input:   dx[at + r jump + j] += d w[r][j]
  * Both are rows of a patch times a number: the first is summed in registers. */
 
-/* Vectors of a patch's row, and of a whole tile, in registers. */
-#if ISA_NUMBER >= 3
-enum { RUN_VECTORS = 6, SUM_VECTORS = 20 };
-#elif ISA_NUMBER == 2
-enum { RUN_VECTORS = 4, SUM_VECTORS = 12 };
-#else
-enum { RUN_VECTORS = 1, SUM_VECTORS = 5 };
-#endif
-enum { SUM_ROWS = 5 };
+/* Rows of a patch at a time, vectors of such a row, and of a whole tile, in
+ * registers.  Of three rows also twice as many vectors, where there are
+ * registers for them. */
+enum {
+  SUM_ROWS = ISA_NUMBER > 1 ? 5 : 1,
+  RUN_VECTORS = ISA_NUMBER > 1 ? 3 : 1,
+  SUM_VECTORS = ISA_NUMBER > 2    ? 18
+                : ISA_NUMBER == 2 ? 10
+                                  : 1,
+  MOST_VECTORS = ISA_NUMBER > 2 ? 2 * RUN_VECTORS : RUN_VECTORS
+};
 
 /* Where the taps of a window begin, and the place of LOST, whose d is zero. */
 struct winner_taps {
@@ -36,7 +39,7 @@ INLINE void sum_tile(float *sum, const float *x, const struct winners *w,
                      size_t last, int accumulate, const int rows,
                      const int vectors) {
   const struct winner_taps taps = taps_of(w);
-  vf acc[SUM_ROWS][RUN_VECTORS];
+  vf acc[SUM_ROWS][MOST_VECTORS];
   UNROLL
   for (int r = 0; r < rows; r++) {
     UNROLL
@@ -82,21 +85,19 @@ INLINE void sum_tile(float *sum, const float *x, const struct winners *w,
   }
 }
 
-/* `vectors` is at most RUN_VECTORS, and with `rows` at most SUM_VECTORS. */
 INLINE void sum_rows_of(float *sum, const float *x, const struct winners *w,
                         size_t last, int accumulate, const int rows,
                         size_t vectors) {
 #define VECTORS(n)                                                             \
   case n:                                                                      \
-    if (n <= RUN_VECTORS && n * rows <= SUM_VECTORS)                           \
+    if ((n <= RUN_VECTORS && n * rows <= SUM_VECTORS) ||                       \
+        (n == MOST_VECTORS && rows == 3))                                      \
       sum_tile(sum, x, w, last, accumulate, rows, n);                          \
     break
   switch (vectors) {
     VECTORS(1);
     VECTORS(2);
     VECTORS(3);
-    VECTORS(4);
-    VECTORS(5);
     VECTORS(6);
   }
 #undef VECTORS
@@ -111,10 +112,16 @@ static void winners_sum(float *sum, const float *x, const struct winners *w,
     return;
   }
 #endif
-  size_t rows = w->rows % 5 == 0 ? 5 : w->rows % 3 == 0 ? 3 : 1;
+  size_t rows = SUM_ROWS == 1      ? 1
+                : w->rows % 5 == 0 ? 5
+                : w->rows % 3 == 0 ? 3
+                                   : 1;
   size_t most = SUM_VECTORS / rows < RUN_VECTORS ? SUM_VECTORS / rows
                                                  : (size_t)RUN_VECTORS;
-  size_t all = (w->run + VF - 1) / VF, pieces = (all + most - 1) / most;
+  size_t all = (w->run + VF - 1) / VF;
+  if (rows == 3 && all % MOST_VECTORS == 0)
+    most = MOST_VECTORS;
+  size_t pieces = (all + most - 1) / most;
   for (size_t j = 0, i = 0; i < pieces; i++) {
     size_t vectors = (all - j + pieces - i - 1) / (pieces - i);
     size_t last = w->run - (j + vectors - 1) * VF;
@@ -122,9 +129,9 @@ static void winners_sum(float *sum, const float *x, const struct winners *w,
     for (size_t r = 0; r < w->rows; r += rows) {
       float *to = sum + r * w->run + j * VF;
       const float *from = x + r * w->jump + j * VF;
-      if (rows == 5)
+      if (SUM_ROWS > 1 && rows == 5)
         sum_rows_of(to, from, w, last, accumulate, 5, vectors);
-      else if (rows == 3)
+      else if (SUM_ROWS > 1 && rows == 3)
         sum_rows_of(to, from, w, last, accumulate, 3, vectors);
       else
         sum_rows_of(to, from, w, last, accumulate, 1, vectors);
@@ -179,7 +186,7 @@ static void winners_add(float *x, const float *weights,
     return;
   }
 #endif
-  switch (w->run / VF) {
+  switch (ISA_NUMBER > 1 ? w->run / VF : 0) {
   case 3:
     add_patches(x, weights, w, 3);
     break;

@@ -74,16 +74,77 @@ INLINE void weight_gradient_1d(vf o[3], const vf u[6]) {
   o[2] = fma_s(sum_a, pa2, fma_s(sum_b, pb2, u[5]));
 }
 
-/* ---- What is transformed ------------------------------------------------- */
+/* ---- Along both, for VF channels ----------------------------------------- */
 
-INLINE void image_part(float *v, size_t step, const struct plane *s,
-                       ptrdiff_t y, ptrdiff_t x, size_t c, const size_t n,
-                       const int inside) {
+/* Numbers of VF channels: element (i, j) lies at x + i * row + j * column. */
+struct square {
+  const float *x;
+  size_t row, column;
+};
+
+INLINE vf element(const struct square *s, int i, int j) {
+  return load(s->x + (size_t)i * s->row + (size_t)j * s->column);
+}
+
+/* So many numbers of VF channels, next to each other: the most are 6 rows of 4
+ * windows of a pooling. */
+enum { WINDOW = 6 * 8 };
+struct parts {
+  float x[WINDOW * VF];
+};
+
+/* n < VF channels of count x count numbers, with zeros behind them. */
+RARE struct square padded(struct parts *to, const struct square *s,
+                          size_t count, size_t n) {
+  for (size_t i = 0; i < count; i++)
+    for (size_t j = 0; j < count; j++)
+      store(to->x + (i * count + j) * VF,
+            load_part(s->x + i * s->row + j * s->column, n));
+  return (struct square){to->x, count * VF, VF};
+}
+
+/* n < VF channels of `count` numbers, to places `step` apart. */
+RARE void spread_parts(float *to, size_t step, const struct parts *from,
+                       size_t count, size_t n) {
+  for (size_t i = 0; i < count; i++)
+    store_part(to + i * step, load(from->x + i * VF), n);
+}
+
+INLINE void store_six(float *v, size_t step, int i, const vf o[6]) {
+  UNROLL
+  for (int j = 0; j < 6; j++)
+    store(v + (size_t)(6 * i + j) * step, o[j]);
+}
+
+/* VF channels of a window of a plane, at most 6 x 6.  Columns [first, last) of
+ * row i lie at row[i], step[i] apart; the others are zero. */
+struct view {
+  const float *row[6];
+  size_t step[6];
+  int first, last;
+};
+
+/* The next column of rows that lie at `at`. */
+INLINE void next_column(vf *d, const float **at, const struct view *w, int j,
+                        const int rows) {
+  UNROLL
+  for (int i = 0; i < rows; i++)
+    d[i] = (vf){0};
+  if (j < w->first || j >= w->last)
+    return;
+  UNROLL
+  for (int i = 0; i < rows; i++) {
+    d[i] = load(at[i]);
+    at[i] += w->step[i];
+  }
+}
+
+INLINE void image_2d(float *v, size_t step, const struct view *w) {
+  const float *at[6];
   vf half[6][6], d[6], o[6];
+  memcpy(at, w->row, sizeof at);
   for (int j = 0; j < 6; j++) {
-    UNROLL
-    for (int i = 0; i < 6; i++)
-      d[i] = fetch(s, y + i, x + j, c, n, inside);
+    next_column(d, at, w, j, 6);
     image_1d(o, d);
     UNROLL
     for (int i = 0; i < 6; i++)
@@ -91,42 +152,16 @@ INLINE void image_part(float *v, size_t step, const struct plane *s,
   }
   for (int i = 0; i < 6; i++) {
     image_1d(o, half[i]);
-    UNROLL
-    for (int j = 0; j < 6; j++)
-      store_upto(v + (size_t)(6 * i + j) * step + c, o[j], n);
+    store_six(v, step, i, o);
   }
 }
 
-/* The same window of every channel, from a plain source or another. */
-INLINE void image_all(float *v, size_t step, const struct plane *s, ptrdiff_t y,
-                      ptrdiff_t x, const int inside) {
-  size_t c = 0;
-  for (; c + VF <= s->channels; c += VF)
-    image_part(v, step, s, y, x, c, VF, inside);
-  if (c < s->channels)
-    image_part(v, step, s, y, x, c, s->channels - c, inside);
-}
-
-static void winograd_image(float *v, size_t step, const struct plane *s,
-                           ptrdiff_t y, ptrdiff_t x) {
-  const struct plane plain = {s->x, NULL, s->height, s->width, s->channels};
-  int inside = is_inside(s, y, x, 6);
-  if (inside && s->won == NULL)
-    image_all(v, step, &plain, y, x, 1);
-  else if (inside)
-    image_all(v, step, s, y, x, 1);
-  else
-    image_all(v, step, s, y, x, 0);
-}
-
-INLINE void gradient_part(float *v, size_t step, const struct plane *s,
-                          ptrdiff_t y, ptrdiff_t x, size_t c, const size_t n,
-                          const int inside) {
+INLINE void gradient_2d(float *v, size_t step, const struct view *w) {
+  const float *at[4];
   vf half[6][4], d[4], o[6];
+  memcpy(at, w->row, sizeof at);
   for (int j = 0; j < 4; j++) {
-    UNROLL
-    for (int i = 0; i < 4; i++)
-      d[i] = fetch(s, y + i, x + j, c, n, inside);
+    next_column(d, at, w, j, 4);
     gradient_1d(o, d);
     UNROLL
     for (int i = 0; i < 6; i++)
@@ -134,38 +169,16 @@ INLINE void gradient_part(float *v, size_t step, const struct plane *s,
   }
   for (int i = 0; i < 6; i++) {
     gradient_1d(o, half[i]);
-    UNROLL
-    for (int j = 0; j < 6; j++)
-      store_upto(v + (size_t)(6 * i + j) * step + c, o[j], n);
+    store_six(v, step, i, o);
   }
 }
 
-INLINE void gradient_all(float *v, size_t step, const struct plane *s,
-                         ptrdiff_t y, ptrdiff_t x, const int inside) {
-  size_t c = 0;
-  for (; c + VF <= s->channels; c += VF)
-    gradient_part(v, step, s, y, x, c, VF, inside);
-  if (c < s->channels)
-    gradient_part(v, step, s, y, x, c, s->channels - c, inside);
-}
-
-static void winograd_gradient(float *v, size_t step, const struct plane *s,
-                              ptrdiff_t y, ptrdiff_t x) {
-  if (is_inside(s, y, x, 4))
-    gradient_all(v, step, s, y, x, 1);
-  else
-    gradient_all(v, step, s, y, x, 0);
-}
-
-/* ---- Weights ------------------------------------------------------------- */
-
-INLINE void weight_part(float *u, size_t step, const float *w, size_t tap,
-                        const size_t n) {
+INLINE void weight_2d(float *u, size_t step, const struct square *s) {
   vf half[6][3], g[3], o[6];
   for (int j = 0; j < 3; j++) {
     UNROLL
     for (int i = 0; i < 3; i++)
-      g[i] = load_upto(w + (size_t)(3 * i + j) * tap, n);
+      g[i] = element(s, i, j);
     weight_1d(o, g);
     UNROLL
     for (int i = 0; i < 6; i++)
@@ -173,28 +186,17 @@ INLINE void weight_part(float *u, size_t step, const float *w, size_t tap,
   }
   for (int i = 0; i < 6; i++) {
     weight_1d(o, half[i]);
-    UNROLL
-    for (int j = 0; j < 6; j++)
-      store_upto(u + (size_t)(6 * i + j) * step, o[j], n);
+    store_six(u, step, i, o);
   }
 }
 
-static void winograd_weight(float *u, size_t step, const float *w, size_t tap,
-                            size_t n) {
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    weight_part(u + i, step, w + i, tap, VF);
-  if (i < n)
-    weight_part(u + i, step, w + i, tap, n - i);
-}
-
-INLINE void weight_gradient_part(float *w, size_t tap, const float *u,
-                                 size_t step, int accumulate, const size_t n) {
+INLINE void weight_gradient_2d(float *w, size_t tap, const struct square *s,
+                               int accumulate) {
   vf half[3][6], d[6], o[3];
   for (int j = 0; j < 6; j++) {
     UNROLL
     for (int i = 0; i < 6; i++)
-      d[i] = load_upto(u + (size_t)(6 * i + j) * step, n);
+      d[i] = element(s, i, j);
     weight_gradient_1d(o, d);
     UNROLL
     for (int i = 0; i < 3; i++)
@@ -205,28 +207,17 @@ INLINE void weight_gradient_part(float *w, size_t tap, const float *u,
     UNROLL
     for (int j = 0; j < 3; j++) {
       float *to = w + (size_t)(3 * i + j) * tap;
-      store_upto(to, accumulate ? load_upto(to, n) + o[j] : o[j], n);
+      store(to, accumulate ? load(to) + o[j] : o[j]);
     }
   }
 }
 
-static void winograd_weight_gradient(float *w, size_t tap, const float *u,
-                                     size_t step, size_t n, int accumulate) {
-  size_t i = 0;
-  for (; i + VF <= n; i += VF)
-    weight_gradient_part(w + i, tap, u + i, step, accumulate, VF);
-  if (i < n)
-    weight_gradient_part(w + i, tap, u + i, step, accumulate, n - i);
-}
-
-/* ---- Outputs ------------------------------------------------------------- */
-
-INLINE void output_2d(vf y[4][4], const float *m, size_t step, const size_t n) {
+INLINE void output_2d(vf y[4][4], const struct square *s) {
   vf half[4][6], d[6], o[4];
   for (int j = 0; j < 6; j++) {
     UNROLL
     for (int i = 0; i < 6; i++)
-      d[i] = load_upto(m + (size_t)(6 * i + j) * step, n);
+      d[i] = element(s, i, j);
     output_1d(o, d);
     UNROLL
     for (int i = 0; i < 4; i++)
@@ -236,13 +227,148 @@ INLINE void output_2d(vf y[4][4], const float *m, size_t step, const size_t n) {
     output_1d(y[i], half[i]);
 }
 
-INLINE void output_part(const struct output *out, const float *m, size_t step,
-                        size_t y, size_t x, size_t c, const size_t n,
-                        const enum clamp clamp) {
+/* ---- What is transformed ------------------------------------------------- */
+
+/* Less than VF channels of the size x size window of s at (y, x), copied. */
+RARE void view_part(struct view *to, struct parts *room, const struct plane *s,
+                    ptrdiff_t y, ptrdiff_t x, size_t c, int size) {
+  const size_t n = s->channels - c, row = (size_t)size * VF;
+  for (int i = 0; i < size; i++) {
+    struct fetched f = {room->x + (size_t)i * row, VF, c, n, VF};
+    to->row[i] = f.to;
+    to->step[i] = VF;
+    for (int j = 0; j < size; j++)
+      fetch_pixel(&f, s, y + i, x + j);
+  }
+  to->first = 0;
+  to->last = size;
+}
+
+static const float no_row[VF];
+
+/* VF channels behind a pooling: two pixels of each of its windows. */
+static void view_pooled(struct view *to, struct parts *room,
+                        const struct plane *s, ptrdiff_t y, ptrdiff_t x,
+                        size_t c, int size) {
+  const int odd = (int)(x & 1);
+  const ptrdiff_t pooled = (ptrdiff_t)s->width / 2, px = (x - odd) / 2;
+  const ptrdiff_t from = px < 0 ? -px : 0, reach = (size + odd + 1) / 2;
+  const ptrdiff_t end = px + reach < pooled ? reach : pooled - px;
+  to->first = from > 0 ? (int)(2 * from) - odd : 0;
+  to->last = 2 * end - odd < size ? (int)(2 * end) - odd : size;
+  for (int i = 0; i < size; i++) {
+    const size_t py = (size_t)(y + i) / 2;
+    float *dst = room->x + (size_t)i * 8 * VF;
+    const int there = y + i >= 0 && py < s->height / 2 && from < end;
+    to->row[i] = there ? dst + (to->first + odd - 2 * from) * VF : no_row;
+    to->step[i] = there ? VF : 0;
+    if (!there)
+      continue;
+    const size_t at =
+        (py * (size_t)pooled + (size_t)(px + from)) * s->channels + c;
+    const float *x_at = s->x + at;
+    const uint8_t *won_at = s->won + at;
+    const vi left = (int32_t)((y + i) & 1) * 2 - (vi){0}, right = left + 1;
+    for (ptrdiff_t k = from; k < end; k++, dst += 2 * VF) {
+      const vf v = load(x_at);
+      const vi won = load_widened(won_at);
+      store(dst, vselect(won == left, v, (vf){0}));
+      store(dst + VF, vselect(won == right, v, (vf){0}));
+      x_at += s->channels;
+      won_at += s->channels;
+    }
+  }
+}
+
+/* VF channels from c on of a plain source, where they lie. */
+INLINE void view_plain(struct view *to, const struct plane *s, ptrdiff_t y,
+                       ptrdiff_t x, size_t c, const int size) {
+  const ptrdiff_t width = (ptrdiff_t)s->width;
+  to->first = x < 0 ? (int)-x : 0;
+  to->last = x + size <= width ? size : (int)(width - x);
+  const size_t line = s->width * s->channels;
+  const float *row = s->x + (size_t)(x + to->first) * s->channels + c;
+  UNROLL
+  for (int i = 0; i < size; i++) {
+    const size_t at = (size_t)(y + i);
+    to->row[i] = at < s->height ? row + at * line : no_row;
+    to->step[i] = at < s->height ? s->channels : 0;
+  }
+}
+
+/* v = what `transform` makes of each channel of the size x size window. */
+INLINE void transform_window(float *v, size_t step, const struct plane *s,
+                             ptrdiff_t y, ptrdiff_t x, const int size,
+                             void (*transform)(float *v, size_t step,
+                                               const struct view *w)) {
+  struct parts in, out;
+  struct view w;
+  size_t c = 0;
+  for (; c + VF <= s->channels; c += VF) {
+    if (s->won == NULL)
+      view_plain(&w, s, y, x, c, size);
+    else
+      view_pooled(&w, &in, s, y, x, c, size);
+    transform(v + c, step, &w);
+  }
+  if (c < s->channels) {
+    view_part(&w, &in, s, y, x, c, size);
+    transform(out.x, VF, &w);
+    spread_parts(v + c, step, &out, 36, s->channels - c);
+  }
+}
+
+static void winograd_image(float *v, size_t step, const struct plane *s,
+                           ptrdiff_t y, ptrdiff_t x) {
+  transform_window(v, step, s, y, x, 6, image_2d);
+}
+
+static void winograd_gradient(float *v, size_t step, const struct plane *s,
+                              ptrdiff_t y, ptrdiff_t x) {
+  transform_window(v, step, s, y, x, 4, gradient_2d);
+}
+
+static void winograd_weight(float *u, size_t step, const float *w, size_t tap,
+                            size_t count) {
+  struct parts in, out;
+  for (size_t i = 0; i < count; i += VF) {
+    size_t n = count - i < VF ? count - i : VF;
+    struct square taps = {w + i, 3 * tap, tap};
+    if (n < VF)
+      taps = padded(&in, &taps, 3, n);
+    weight_2d(n == VF ? u + i : out.x, n == VF ? step : VF, &taps);
+    if (n < VF)
+      spread_parts(u + i, step, &out, 36, n);
+  }
+}
+
+static void winograd_weight_gradient(float *w, size_t tap, const float *u,
+                                     size_t step, size_t count,
+                                     int accumulate) {
+  struct parts in, out;
+  for (size_t i = 0; i < count; i += VF) {
+    size_t n = count - i < VF ? count - i : VF;
+    struct square products = {u + i, 6 * step, step};
+    if (n == VF) {
+      weight_gradient_2d(w + i, tap, &products, accumulate);
+      continue;
+    }
+    products = padded(&in, &products, 6, n);
+    const struct square old = {w + i, 3 * tap, tap};
+    padded(&out, &old, 3, n);
+    weight_gradient_2d(out.x, VF, &products, accumulate);
+    spread_parts(w + i, tap, &out, 9, n);
+  }
+}
+
+/* ---- Outputs ------------------------------------------------------------- */
+
+/* From (y, x) on, n <= VF channels from c on. */
+INLINE void store_outputs(const struct output *out, vf tile[4][4], size_t y,
+                          size_t x, size_t c, size_t n,
+                          const enum clamp clamp) {
   const struct finish f = finish_of(&out->epilogue, c, n);
   size_t rows = out->height - y, cols = out->width - x;
-  vf tile[4][4];
-  output_2d(tile, m, step, n);
   if (!out->pool) {
     for (size_t i = 0; i < 4 && i < rows; i++)
       for (size_t j = 0; j < 4 && j < cols; j++)
@@ -266,9 +392,14 @@ static void winograd_output(const struct output *out, const float *m,
                             size_t step, size_t y, size_t x, size_t c,
                             size_t channels) {
   const enum clamp clamp = clamp_of(&out->epilogue);
-  size_t i = 0;
-  for (; i + VF <= channels; i += VF)
-    output_part(out, m + i, step, y, x, c + i, VF, clamp);
-  if (i < channels)
-    output_part(out, m + i, step, y, x, c + i, channels - i, clamp);
+  struct parts in;
+  for (size_t i = 0; i < channels; i += VF) {
+    size_t n = channels - i < VF ? channels - i : VF;
+    struct square products = {m + i, 6 * step, step};
+    vf tile[4][4];
+    if (n < VF)
+      products = padded(&in, &products, 6, n);
+    output_2d(tile, &products);
+    store_outputs(out, tile, y, x, c + i, n, clamp);
+  }
 }

@@ -54,7 +54,7 @@ static void act_backward(const struct run *r) {
   {                                                                            \
     .type = name, .prefix = short, .min_inputs = 1, .max_inputs = 1,           \
     .setup = same_setup, .flags = act_flags, .forward = act_forward,           \
-    .backward = act_backward                                                   \
+    .backward = TRAINING(act_backward)                                         \
   }
 
 const struct op imgrec__op_activation[ACT_COUNT] = {
@@ -116,7 +116,7 @@ const struct op imgrec__op_dropout = {.type = "dropout",
                                       .setup = same_setup,
                                       .flags = dropout_flags,
                                       .forward = dropout_forward,
-                                      .backward = dropout_backward};
+                                      .backward = TRAINING(dropout_backward)};
 
 /* ---- Softmax over the channels of each pixel ----------------------------- */
 
@@ -169,4 +169,4 @@ const struct op imgrec__op_softmax = {.type = "softmax",
                                       .setup = same_setup,
                                       .flags = softmax_flags,
                                       .forward = softmax_forward,
-                                      .backward = softmax_backward};
+                                      .backward = TRAINING(softmax_backward)};

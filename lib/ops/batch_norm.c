@@ -338,5 +338,5 @@ const struct op imgrec__op_batch_norm = {.type = "batch_norm",
                                          .saved = bn_saved,
                                          .scratch = bn_scratch,
                                          .forward = bn_forward,
-                                         .backward = bn_backward,
+                                         .backward = TRAINING(bn_backward),
                                          .takes = bn_takes};

@@ -379,7 +379,7 @@ const struct op imgrec__op_conv2d = {.type = "conv2d",
                                      .multiply_adds = conv_multiply_adds,
                                      .algorithm = conv_algorithm,
                                      .forward = conv_forward,
-                                     .backward = conv_backward,
+                                     .backward = TRAINING(conv_backward),
                                      .takes = conv_takes,
                                      .prepared = conv_prepared,
                                      .prepare = conv_prepare};

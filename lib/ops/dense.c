@@ -127,7 +127,7 @@ const struct op imgrec__op_dense = {.type = "dense",
                                     .multiply_adds = dense_multiply_adds,
                                     .algorithm = dense_algorithm,
                                     .forward = dense_forward,
-                                    .backward = dense_backward};
+                                    .backward = TRAINING(dense_backward)};
 
 /* ---- Flatten: H x W x C becomes H W C numbers in the same order ---------- */
 
@@ -162,4 +162,4 @@ const struct op imgrec__op_flatten = {.type = "flatten",
                                       .setup = flatten_setup,
                                       .flags = flatten_flags,
                                       .forward = flatten_forward,
-                                      .backward = flatten_backward};
+                                      .backward = TRAINING(flatten_backward)};

@@ -255,18 +255,18 @@ static void depthwise_backward(const struct run *r) {
     input_gradient(r, &d);
 }
 
-const struct op imgrec__op_depthwise_conv2d = {.type = "depthwise_conv2d",
-                                               .prefix = "conv",
-                                               .min_inputs = 1,
-                                               .max_inputs = 1,
-                                               .setup = depthwise_setup,
-                                               .flags = depthwise_flags,
-                                               .scratch = depthwise_scratch,
-                                               .multiply_adds =
-                                                   depthwise_multiply_adds,
-                                               .algorithm = depthwise_algorithm,
-                                               .forward = depthwise_forward,
-                                               .backward = depthwise_backward,
-                                               .takes = depthwise_takes,
-                                               .prepared = depthwise_prepared,
-                                               .prepare = depthwise_prepare};
+const struct op imgrec__op_depthwise_conv2d = {
+    .type = "depthwise_conv2d",
+    .prefix = "conv",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .setup = depthwise_setup,
+    .flags = depthwise_flags,
+    .scratch = depthwise_scratch,
+    .multiply_adds = depthwise_multiply_adds,
+    .algorithm = depthwise_algorithm,
+    .forward = depthwise_forward,
+    .backward = TRAINING(depthwise_backward),
+    .takes = depthwise_takes,
+    .prepared = depthwise_prepared,
+    .prepare = depthwise_prepare};

@@ -65,4 +65,4 @@ const struct op imgrec__op_drop_path = {.type = "drop_path",
                                         .setup = drop_setup,
                                         .flags = drop_flags,
                                         .forward = drop_forward,
-                                        .backward = drop_backward};
+                                        .backward = TRAINING(drop_backward)};

@@ -76,7 +76,7 @@ const struct op imgrec__op_add = {.type = "add",
                                   .setup = equal_setup,
                                   .flags = add_flags,
                                   .forward = add_forward,
-                                  .backward = add_backward,
+                                  .backward = TRAINING(add_backward),
                                   .takes = add_takes};
 
 /* ---- mul: y = x_0 x_1;  dx_0 = dy x_1, dx_1 = dy x_0 --------------------- */
@@ -115,7 +115,7 @@ const struct op imgrec__op_mul = {.type = "mul",
                                   .setup = equal_setup,
                                   .flags = mul_flags,
                                   .forward = mul_forward,
-                                  .backward = mul_backward};
+                                  .backward = TRAINING(mul_backward)};
 
 /* ---- concat -------------------------------------------------------------- */
 
@@ -187,4 +187,4 @@ const struct op imgrec__op_concat = {.type = "concat",
                                      .setup = concat_setup,
                                      .flags = concat_flags,
                                      .forward = concat_forward,
-                                     .backward = concat_backward};
+                                     .backward = TRAINING(concat_backward)};

@@ -154,7 +154,7 @@ const struct op imgrec__op_max_pool2d = {.type = "max_pool2d",
                                          .setup = pool_setup,
                                          .flags = uses_x,
                                          .forward = pool_forward,
-                                         .backward = pool_backward};
+                                         .backward = TRAINING(pool_backward)};
 
 const struct op imgrec__op_min_pool2d = {.type = "min_pool2d",
                                          .prefix = "pool",
@@ -163,7 +163,7 @@ const struct op imgrec__op_min_pool2d = {.type = "min_pool2d",
                                          .setup = pool_setup,
                                          .flags = uses_x,
                                          .forward = pool_forward,
-                                         .backward = pool_backward};
+                                         .backward = TRAINING(pool_backward)};
 
 const struct op imgrec__op_avg_pool2d = {.type = "avg_pool2d",
                                          .prefix = "pool",
@@ -172,7 +172,7 @@ const struct op imgrec__op_avg_pool2d = {.type = "avg_pool2d",
                                          .setup = pool_setup,
                                          .flags = uses_nothing,
                                          .forward = pool_forward,
-                                         .backward = pool_backward};
+                                         .backward = TRAINING(pool_backward)};
 
 /* ---- Over the whole image ----------------------------------------------- */
 
@@ -193,7 +193,8 @@ const struct op imgrec__op_global_max_pool2d = {.type = "global_max_pool2d",
                                                 .setup = global_setup,
                                                 .flags = uses_x,
                                                 .forward = pool_forward,
-                                                .backward = pool_backward};
+                                                .backward =
+                                                    TRAINING(pool_backward)};
 
 enum { MEAN_CHANNELS = 128 };
 
@@ -241,4 +242,5 @@ const struct op imgrec__op_global_avg_pool2d = {.type = "global_avg_pool2d",
                                                 .setup = global_setup,
                                                 .flags = uses_nothing,
                                                 .forward = mean_forward,
-                                                .backward = mean_backward};
+                                                .backward =
+                                                    TRAINING(mean_backward)};
