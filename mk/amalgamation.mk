@@ -8,6 +8,11 @@ amalgamation: ## the library as two files, dist/imgrec.c and dist/imgrec.h
 	CC='$(CC)' MAKE='$(MAKE)' $(PYTHON) scripts/amalgamate.py dist \
 		$(SYMBOL_PREFIX)
 
+.PHONY: check-amalgamation-quick
+check-amalgamation-quick: ## ... its names and, in short, its bits
+	MAKE='$(MAKE)' PYTHON=$(PYTHON) sh tests/test_amalgamation.sh $(BUILD) \
+		quick
+
 .PHONY: check-amalgamation
 check-amalgamation: ## ... its bits, by gcc and clang; other machines' compilers
 	MAKE='$(MAKE)' PYTHON=$(PYTHON) sh tests/test_amalgamation.sh $(BUILD)

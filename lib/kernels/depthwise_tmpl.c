@@ -37,7 +37,8 @@ static struct line line_of(const struct depthwise *d, int axis, size_t o) {
 }
 
 /* Places of dy, for place i of dx: those whose windows have a tap on it. */
-RARE struct line adjoint_line(const struct depthwise *d, int axis, size_t i) {
+static RARE struct line adjoint_line(const struct depthwise *d, int axis,
+                                     size_t i) {
   const ptrdiff_t stride = (ptrdiff_t)d->stride[axis];
   const ptrdiff_t dilation = (ptrdiff_t)d->dilation[axis];
   const ptrdiff_t from = (ptrdiff_t)(i + d->pad[axis]);
@@ -167,11 +168,13 @@ INLINE void tile_from(float *y, const struct sweep *s, size_t c,
   }
 }
 
-RARE void tile_rest(float *y, const struct sweep *s, size_t c) {
+static RARE void tile_rest(float *y, const struct sweep *s, size_t c) {
   tile_from(y, s, c, TILE);
 }
 static void tile_any(float *y, const struct sweep *s) { tile_rest(y, s, 0); }
-RARE void tile_one(float *y, const struct sweep *s) { tile_from(y, s, 0, 1); }
+static RARE void tile_one(float *y, const struct sweep *s) {
+  tile_from(y, s, 0, 1);
+}
 
 /* Whole vectors of channels; returns how many channels these are. */
 INLINE size_t tile_vectors(float *y, const struct sweep *s, const int size,
@@ -341,14 +344,14 @@ INLINE void gain_from(float *dw, const float *dy, const struct sweep *s,
   }
 }
 
-RARE void gain_rest(float *dw, const float *dy, const struct sweep *s,
-                    size_t c) {
+static RARE void gain_rest(float *dw, const float *dy, const struct sweep *s,
+                           size_t c) {
   gain_from(dw, dy, s, c, TILE);
 }
 static void gain_tile(float *dw, const float *dy, const struct sweep *s) {
   gain_rest(dw, dy, s, 0);
 }
-RARE void gain_one(float *dw, const float *dy, const struct sweep *s) {
+static RARE void gain_one(float *dw, const float *dy, const struct sweep *s) {
   gain_from(dw, dy, s, 0, 1);
 }
 

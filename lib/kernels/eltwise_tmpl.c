@@ -284,8 +284,8 @@ struct last {
 };
 
 /* v may be NULL. */
-RARE void take_last(struct last *l, const float *w, const float *m,
-                    const float *v, const float *g, size_t n) {
+static RARE void take_last(struct last *l, const float *w, const float *m,
+                           const float *v, const float *g, size_t n) {
   store(l->w, load_part(w, n));
   store(l->m, load_part(m, n));
   if (v != NULL)
@@ -293,8 +293,8 @@ RARE void take_last(struct last *l, const float *w, const float *m,
   store(l->g, load_part(g, n));
 }
 
-RARE void put_last(const struct last *l, float *w, float *m, float *v,
-                   size_t n) {
+static RARE void put_last(const struct last *l, float *w, float *m, float *v,
+                          size_t n) {
   store_part(w, load(l->w), n);
   store_part(m, load(l->m), n);
   if (v != NULL)

@@ -9,8 +9,8 @@ struct fetched {
 };
 
 /* One pixel; zeros outside of the plane. */
-RARE void fetch_pixel(struct fetched *f, const struct plane *s, ptrdiff_t y,
-                      ptrdiff_t x) {
+static RARE void fetch_pixel(struct fetched *f, const struct plane *s,
+                             ptrdiff_t y, ptrdiff_t x) {
   const int pooled = s->won != NULL;
   size_t py = (size_t)y >> pooled, px = (size_t)x >> pooled;
   size_t width = s->width >> pooled;

@@ -139,8 +139,8 @@ INLINE size_t attempt_normals(float *z, uint64_t *offset, size_t n,
 }
 
 /* One index in six needs another attempt. */
-RARE void random_normal2(float *z, size_t n, uint64_t seed, uint64_t stream,
-                         uint64_t first) {
+static RARE void random_normal2(float *z, size_t n, uint64_t seed,
+                                uint64_t stream, uint64_t first) {
   for (size_t i = 0; i < n; i += NORMALS) {
     uint64_t offset[NORMALS + VF];
     for (uint64_t j = 0; j < NORMALS + VF; j++)

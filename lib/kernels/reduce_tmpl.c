@@ -224,7 +224,7 @@ static void softmax(float *y, const float *x, size_t n) {
   map(y, y, sum, n, quotient_of);
 }
 
-RARE float log_sum_exp(const float *x, size_t n) {
+static RARE float log_sum_exp(const float *x, size_t n) {
   float max = max_of(x, n);
   vf log = vlog(splat(sum_exp(NULL, x, n, max)));
   return log[0] + max;

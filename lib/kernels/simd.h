@@ -62,9 +62,9 @@
 #define INLINE static inline __attribute__((always_inline))
 /* Functions that are called seldom: small ones. */
 #if defined(__clang__)
-#define RARE static __attribute__((noinline, minsize))
+#define RARE __attribute__((noinline, minsize))
 #else
-#define RARE static __attribute__((noinline, cold))
+#define RARE __attribute__((noinline, cold))
 #endif
 /* For loops over an array that has to stay in registers: compilers at -O2
  * leave some of them as loops unless told. */

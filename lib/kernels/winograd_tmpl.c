@@ -94,8 +94,8 @@ struct parts {
 };
 
 /* n < VF channels of count x count numbers, with zeros behind them. */
-RARE struct square padded(struct parts *to, const struct square *s,
-                          size_t count, size_t n) {
+static RARE struct square padded(struct parts *to, const struct square *s,
+                                 size_t count, size_t n) {
   for (size_t i = 0; i < count; i++)
     for (size_t j = 0; j < count; j++)
       store(to->x + (i * count + j) * VF,
@@ -104,8 +104,8 @@ RARE struct square padded(struct parts *to, const struct square *s,
 }
 
 /* n < VF channels of `count` numbers, to places `step` apart. */
-RARE void spread_parts(float *to, size_t step, const struct parts *from,
-                       size_t count, size_t n) {
+static RARE void spread_parts(float *to, size_t step, const struct parts *from,
+                              size_t count, size_t n) {
   for (size_t i = 0; i < count; i++)
     store_part(to + i * step, load(from->x + i * VF), n);
 }
@@ -230,8 +230,9 @@ INLINE void output_2d(vf y[4][4], const struct square *s) {
 /* ---- What is transformed ------------------------------------------------- */
 
 /* Less than VF channels of the size x size window of s at (y, x), copied. */
-RARE void view_part(struct view *to, struct parts *room, const struct plane *s,
-                    ptrdiff_t y, ptrdiff_t x, size_t c, int size) {
+static RARE void view_part(struct view *to, struct parts *room,
+                           const struct plane *s, ptrdiff_t y, ptrdiff_t x,
+                           size_t c, int size) {
   const size_t n = s->channels - c, row = (size_t)size * VF;
   for (int i = 0; i < size; i++) {
     struct fetched f = {room->x + (size_t)i * row, VF, c, n, VF};
