@@ -43,15 +43,20 @@ def read(folder, part):
     return torch.from_numpy(x.copy()), torch.from_numpy(y.copy())
 
 
+def mirrored(i, n):
+    """Beyond an edge comes what is before it, the outermost pixel twice."""
+    i = torch.where(i < 0, -1 - i, i)
+    return torch.where(i < n, i, 2 * n - 1 - i)
+
+
 def batch_of(x, index, recipe, generator):
-    """Padded with black, cropped, flipped; as channels-last floats."""
-    pad, n = recipe["crop"], len(index)
-    x = F.pad(x[index], (pad, pad, pad, pad))
-    size = x.shape[2] - 2 * pad, x.shape[3] - 2 * pad
-    if pad:
-        at = torch.randint(0, 2 * pad + 1, (2, n), generator=generator)
-        rows = at[0][:, None] + torch.arange(size[0])
-        columns = at[1][:, None] + torch.arange(size[1])
+    """Shifted, mirrored beyond the edges, flipped; channels-last floats."""
+    most, n = recipe["crop"], len(index)
+    x = x[index]
+    if most:
+        by = torch.randint(-most, most + 1, (2, n), generator=generator)
+        rows, columns = (mirrored(by[i][:, None] + torch.arange(side), side)
+                         for i, side in enumerate(x.shape[2:]))
         x = x[torch.arange(n)[:, None, None], :, rows[:, :, None],
               columns[:, None, :]].permute(0, 3, 1, 2)
     if recipe["flip"]:
