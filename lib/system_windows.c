@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory, threads and files of Windows, by the functions for wide names. */
+/* Memory, threads and files of Windows, by the functions for wide names.  errno
+ * is the host's here too, and set back; what GetLastError() says is not: hardly
+ * a function of Windows leaves it as it was. */
 #include "base.h"
 
 #if defined(_WIN32)
@@ -8,6 +10,7 @@
 #define NOMINMAX
 #include <windows.h>
 
+#include <errno.h>
 #include <malloc.h>
 #include <process.h>
 #include <string.h>
@@ -15,7 +18,10 @@
 /* ---- Memory ------------------------------------------------------------- */
 
 void *imgrec__system_alloc(size_t size, size_t align) {
-  return _aligned_malloc(size, align);
+  int kept = errno;
+  void *p = _aligned_malloc(size, align);
+  errno = kept;
+  return p;
 }
 
 void imgrec__system_free(void *p) { _aligned_free(p); }
@@ -75,9 +81,11 @@ static unsigned __stdcall run_thread(void *arg) {
 }
 
 int imgrec__thread_start(struct thread *t, void (*run)(void *arg), void *arg) {
+  int kept = errno;
   t->run = run;
   t->arg = arg;
   t->handle = (HANDLE)_beginthreadex(NULL, 0, run_thread, t, 0, NULL);
+  errno = kept;
   return t->handle != NULL;
 }
 

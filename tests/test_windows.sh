@@ -87,7 +87,7 @@ epochs=1000
 train "$imgrec" train $data --run "$work/whole"
 "$wine" "$build/imgrec.exe" train $data --run "$work/läuft" --preset tiny \
   --epochs $epochs --seed 5 >>"$work/log" 2>&1 &
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+for _ in $(seq 200); do
   grep -q '"epoch":3' "$work/läuft/log.jsonl" 2>/dev/null && break
   sleep 0.3
 done

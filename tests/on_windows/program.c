@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A program of somebody else, linked with the import library: trains on any
- * number of threads, saves under a name of UTF-8, loads and recognises. */
+ * number of threads, saves under a name of UTF-8, loads and recognises; errno
+ * stays what it was. */
+#include <errno.h>
 #include <imgrec/imgrec.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,12 +103,26 @@ static int recognise(void) {
   return good;
 }
 
+/* More than any machine has. */
+static int allocate_in_vain(void) {
+  const int64_t shape[] = {(int64_t)1 << 44};
+  imgrec_context *ctx = NULL;
+  imgrec_tensor *x = NULL;
+  int good =
+      imgrec_context_create(&ctx, NULL) >= 0 &&
+      imgrec_tensor_create(&x, ctx, IMGREC_F32, 1, shape) == IMGREC_ERR_MEMORY;
+  check(good, "too large a tensor", imgrec_last_error(ctx));
+  imgrec_context_destroy(ctx);
+  return good;
+}
+
 int main(void) {
   static char first[1 << 20], next[1 << 20], text[8000];
   for (int i = 0; i < BATCH * SIDE * SIDE; i++)
     images[i] = (float)(i * 7919 % 256) / 256;
   if (imgrec_preset("lenet5", SIDE, SIDE, 1, 10, text, sizeof text) < 0)
     return 1;
+  errno = 77;
   size_t n = train_and_save(text, 1, first, sizeof first);
   int good = check(n > 100000, "a file", "threads 1");
   for (int threads = 2; threads <= 5; threads++)
@@ -114,5 +130,7 @@ int main(void) {
                       memcmp(first, next, n) == 0,
                   "same bytes", "threads 2 to 5");
   good &= recognise();
+  good &= allocate_in_vain();
+  good &= check(errno == 77, "errno", "77 as before");
   return good ? 0 : 1;
 }
