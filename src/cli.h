@@ -149,6 +149,8 @@ int preset_text(char **out, const char *name, const int64_t shape[3],
  * `size`. */
 const char *printable(char *out, size_t size, const char *text);
 #define NAME_SIZE 256
+/* On one line, as a shell takes it, for free(); NULL when out of memory. */
+char *shell_word(const char *word);
 /* "int8" of an IMGREC_WEIGHTS_*. */
 const char *weight_type_name(int weight_type);
 
@@ -169,11 +171,13 @@ struct choice {
 
 /* Where a network is made for data (network.c): EXIT_USAGE where --preset,
  * --arch and --size contradict each other; its text for free(), and what was
- * chosen where the user did not say; how images come to its input, by --resize
+ * chosen where the user did not say, for so many images before any are split
+ * off; how images come to its input, by --resize
  * and, in a `fresh` network, as usual: a status of the library. */
 int check_network_options(const struct settings *s, const char *command);
 int network_text(char **text, struct choice *choice, const struct settings *s,
-                 const imgrec_dataset *data, const char *command);
+                 const imgrec_dataset *data, int64_t images,
+                 const char *command);
 int set_preprocess(imgrec_model *model, const struct settings *s, int fresh);
 /* The network for so many images of H, W, C, where H and W are 0 for photos
  * that are to be made smaller. */
@@ -189,6 +193,13 @@ int choose_epochs(int64_t images);
  * A status of the library. */
 int open_first_part(imgrec_dataset **out, int *part, imgrec_context *ctx,
                     const char *path, const int *parts, int count);
+/* What is to be learned from: the part for it, or all where there are no parts,
+ * with its skipped files said; EXIT_OK or EXIT_FAILED.  There must be two
+ * classes or more to learn. */
+int open_training(imgrec_dataset **out, imgrec_context *ctx, const char *path,
+                  const char *command);
+int check_class_count(const imgrec_dataset *data, const char *path,
+                      const char *command);
 const char *part_name(int part);
 /* Renumbers `data` to the classes of `model`.  Data whose classes have numbers
  * for names fit any model with as many classes. */
@@ -215,6 +226,9 @@ void fit_options(imgrec_fit_options *o, const struct settings *s,
 /* Where neither optimizer nor learning rate nor schedule is given: those that
  * suit the model.  Returns whether it chose. */
 int choose_recipe(struct settings *s, const imgrec_model *model);
+/* "adamw", "one-cycle": as --optimizer and --schedule have them. */
+const char *optimizer_name(int optimizer);
+const char *schedule_name(int schedule);
 void print_recipe(const struct settings *s, int chosen);
 /* Those of --freeze. */
 int freeze_layers(imgrec_model *model, imgrec_context *ctx,

@@ -4,11 +4,13 @@
 
 #define NAME "check"
 
+/* The part of `given`, or all of it; else of DATA, if it is there. */
 static int open_part(imgrec_dataset **out, imgrec_context *ctx,
-                     const char *path, int part, int or_any) {
+                     const char *data, const char *given, int part) {
   const int parts[] = {part, IMGREC_PART_ANY};
-  int status = open_first_part(out, NULL, ctx, path, parts, or_any ? 2 : 1);
-  if (status == IMGREC_ERR_NOT_FOUND && !or_any)
+  int status = open_first_part(out, NULL, ctx, given ? given : data, parts,
+                               given ? 2 : 1);
+  if (status == IMGREC_ERR_NOT_FOUND && given == NULL)
     return EXIT_OK;
   if (status < 0)
     return fail(NAME, "%s", imgrec_last_error(ctx));
@@ -19,13 +21,11 @@ static int open_part(imgrec_dataset **out, imgrec_context *ctx,
 static int open_all(imgrec_dataset *sets[CARE_SETS], imgrec_context *ctx,
                     const struct settings *s) {
   const char *data = s->arguments[0];
-  int code = open_part(&sets[0], ctx, data, IMGREC_PART_TRAIN, 1);
+  int code = open_training(&sets[0], ctx, data, NAME);
   if (code == EXIT_OK)
-    code = open_part(&sets[1], ctx, s->val ? s->val : data, IMGREC_PART_VAL,
-                     s->val != NULL);
+    code = open_part(&sets[1], ctx, data, s->val, IMGREC_PART_VAL);
   if (code == EXIT_OK)
-    code = open_part(&sets[2], ctx, s->test ? s->test : data, IMGREC_PART_TEST,
-                     s->test != NULL);
+    code = open_part(&sets[2], ctx, data, s->test, IMGREC_PART_TEST);
   return code;
 }
 

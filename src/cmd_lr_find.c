@@ -17,6 +17,7 @@ struct finder {
   imgrec_model *model;
   imgrec_trainer *trainer;
   char *architecture;
+  int recipe_chosen;
   float *rates, *losses;
 };
 
@@ -33,14 +34,6 @@ static int check_settings(const struct settings *s) {
   return code != EXIT_OK ? code : check_train_options(s, NAME);
 }
 
-static int open_data(struct finder *f) {
-  static const int parts[] = {IMGREC_PART_TRAIN, IMGREC_PART_ANY};
-  if (open_first_part(&f->data, NULL, f->ctx, f->s->arguments[0], parts, 2) < 0)
-    return library_failed(f);
-  warn_skipped(f->data, NAME);
-  return EXIT_OK;
-}
-
 /* ---- Network ------------------------------------------------------------- */
 
 static int make_model(struct finder *f) {
@@ -53,7 +46,8 @@ static int make_model(struct finder *f) {
   if (code != EXIT_OK || f->model != NULL)
     return code;
   struct choice choice;
-  code = network_text(&f->architecture, &choice, f->s, f->data, NAME);
+  code = network_text(&f->architecture, &choice, f->s, f->data,
+                      imgrec_dataset_size(f->data), NAME);
   if (code != EXIT_OK)
     return code;
   if (imgrec_model_create(&f->model, f->ctx, f->architecture, &options) < 0)
@@ -63,7 +57,7 @@ static int make_model(struct finder *f) {
 
 static int make_trainer(struct finder *f) {
   imgrec_trainer_options options;
-  choose_recipe(&f->own, f->model);
+  f->recipe_chosen = choose_recipe(&f->own, f->model);
   trainer_options(&options, f->s);
   int code = freeze_layers(f->model, f->ctx, f->s, NAME);
   if (code != EXIT_OK)
@@ -85,11 +79,19 @@ static int draw(const char *path, const struct rate_curve *c) {
   return failed ? fail(NAME, "cannot write %s", path) : EXIT_OK;
 }
 
-static void print_json(const struct settings *s, const struct rate_curve *c) {
+static void print_json(const struct finder *f, const struct rate_curve *c) {
+  const struct settings *s = f->s;
   struct json_out j = {stdout, 0};
+  imgrec_trainer_options o;
+  trainer_options(&o, s);
   json_open(&j, '{');
   json_key(&j, "suggestion");
   json_float(&j, c->suggestion > 0 ? (double)c->suggestion : NAN);
+  json_key(&j, "optimizer"), json_string(&j, optimizer_name(s->optimizer));
+  json_key(&j, "schedule"),
+      json_string(&j, f->recipe_chosen ? schedule_name(s->schedule) : NULL);
+  json_key(&j, "weight_decay"), json_float(&j, (double)o.weight_decay);
+  json_key(&j, "label_smoothing"), json_float(&j, (double)o.label_smoothing);
   json_key(&j, "rates"), json_open(&j, '[');
   for (int i = 0; i < c->count; i++)
     json_float(&j, (double)c->rates[i]);
@@ -102,13 +104,27 @@ static void print_json(const struct settings *s, const struct rate_curve *c) {
   json_finish(&j);
 }
 
-static void print(const struct settings *s, const struct rate_curve *c) {
-  static const char *const optimizers[] = {"adam", "sgd", "adamw"};
+/* The options of train that make it do what was measured, which the rate alone
+ * would not where the recipe was left to us. */
+static void print_suggestion(const struct finder *f, double rate) {
+  const struct settings *s = f->s;
+  printf("suggested: --optimizer %s --lr %.2g", optimizer_name(s->optimizer),
+         rate);
+  if (f->recipe_chosen)
+    printf(" --schedule cosine");
+  if (f->recipe_chosen && s->weight_decay > 0)
+    printf(" --weight-decay %g", s->weight_decay);
+  if (f->recipe_chosen && s->label_smoothing > 0)
+    printf(" --label-smoothing %g", s->label_smoothing);
+  printf("\n");
+}
+
+static void print(const struct finder *f, const struct rate_curve *c) {
+  const struct settings *s = f->s;
   printf("tried %d rates from %.2g to %.2g\n", c->count, (double)c->rates[0],
          (double)c->rates[c->count - 1]);
   if (c->suggestion > 0)
-    printf("suggested: --optimizer %s --lr %.2g\n", optimizers[s->optimizer],
-           (double)c->suggestion);
+    print_suggestion(f, (double)c->suggestion);
   else
     printf("no rate makes the loss fall within %lld steps; try more --steps\n",
            (long long)s->steps);
@@ -135,16 +151,18 @@ static int find(struct finder *f) {
   c.losses = f->losses;
   int code = draw(s->output, &c);
   if (code == EXIT_OK && s->json)
-    print_json(s, &c);
+    print_json(f, &c);
   else if (code == EXIT_OK)
-    print(s, &c);
+    print(f, &c);
   return code;
 }
 
 static int run(struct finder *f) {
   int code = open_context(&f->ctx, f->s, NAME);
   if (code == EXIT_OK)
-    code = open_data(f);
+    code = open_training(&f->data, f->ctx, f->s->arguments[0], NAME);
+  if (code == EXIT_OK)
+    code = check_class_count(f->data, f->s->arguments[0], NAME);
   if (code == EXIT_OK)
     code = make_model(f);
   if (code == EXIT_OK)

@@ -36,11 +36,10 @@ static int check_settings(const struct settings *s) {
 /* ---- Data, input -------------------------------------------------------- */
 
 static int open_data(struct sheet *sheet) {
-  static const int parts[] = {IMGREC_PART_TRAIN, IMGREC_PART_ANY};
-  if (open_first_part(&sheet->data, NULL, sheet->ctx, sheet->s->arguments[0],
-                      parts, 2) < 0)
-    return library_failed(sheet);
-  warn_skipped(sheet->data, NAME);
+  int code =
+      open_training(&sheet->data, sheet->ctx, sheet->s->arguments[0], NAME);
+  if (code != EXIT_OK)
+    return code;
   int64_t size = imgrec_dataset_size(sheet->data);
   sheet->rows = (int)(size < sheet->s->count ? size : sheet->s->count);
   return EXIT_OK;

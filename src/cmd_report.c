@@ -2,6 +2,9 @@
 /* imgrec report: one page on what a model learned and where it errs. */
 #include "report.h"
 
+#include "data_care.h"
+#include "run_folder.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +92,7 @@ static int split_off(struct report *r) {
   imgrec_dataset_destroy(r->train);
   r->train = first;
   r->data = second;
+  r->split = 1;
   return IMGREC_OK;
 }
 
@@ -132,6 +136,43 @@ static int open_data(struct report *r) {
   return status;
 }
 
+/* Training has left out of validation what it learned from; so does this. */
+static int keep_apart(struct report *r) {
+  struct care c = {.command = NAME};
+  int64_t images = imgrec_dataset_size(r->data);
+  if (r->train == NULL || r->learned || r->s->no_check)
+    return EXIT_OK;
+  care_add(&c, r->train, "train", 0);
+  care_add(&c, r->data, "val", r->split);
+  int code = care_examine(&c, r->ctx);
+  if (code == EXIT_OK)
+    r->learned = care_overlap(&c, 1, 0).images == images;
+  if (code == EXIT_OK && !r->learned)
+    code = care_refuse(&c, r->ctx);
+  care_free(&c);
+  int64_t left_out = images - imgrec_dataset_size(r->data);
+  if (left_out > 0)
+    printf("left out: %lld images that are among those to train on\n",
+           (long long)left_out);
+  return code;
+}
+
+/* What else they are, the run may have learned from. */
+static int compare_with_run(struct report *r, const struct config *c) {
+  char digest[65];
+  if (c->val_digest == NULL || strcmp(r->measured, "validation") != 0)
+    return IMGREC_OK;
+  int status = imgrec_dataset_digest(r->data, digest, sizeof digest);
+  if (status >= 0 && strcmp(digest, c->val_digest) != 0) {
+    fail(NAME,
+         "%s was validated on other images than these, and may have learned "
+         "from some of them",
+         r->run);
+    r->learned = 1;
+  }
+  return status;
+}
+
 /* ---- The command -------------------------------------------------------- */
 
 static int check_settings(const struct settings *s) {
@@ -159,19 +200,31 @@ static int open_log(struct report *r) {
   return code;
 }
 
-static int report(struct report *r) {
-  int code = open_log(r);
-  if (code != EXIT_OK)
-    return code;
+static int library_code(const struct report *r, int status) {
+  if (status == IMGREC_ERR_MEMORY)
+    return fail(NAME, "out of memory");
+  return status < 0 ? fail(NAME, "%s", imgrec_last_error(r->ctx)) : EXIT_OK;
+}
+
+static int measure(struct report *r, const struct config *c) {
   int status = imgrec_model_load(&r->model, r->ctx, r->model_path, NULL);
   if (status >= 0)
     status = open_data(r);
-  if (status >= 0)
-    status = report_measure(r);
-  if (status == IMGREC_ERR_MEMORY)
-    return fail(NAME, "out of memory");
-  if (status < 0)
-    return fail(NAME, "%s", imgrec_last_error(r->ctx));
+  int code = library_code(r, status);
+  if (code == EXIT_OK)
+    code = keep_apart(r);
+  if (code != EXIT_OK)
+    return code;
+  status = compare_with_run(r, c);
+  return library_code(r, status < 0 ? status : report_measure(r));
+}
+
+static int report(struct report *r, const struct config *c) {
+  int code = open_log(r);
+  if (code == EXIT_OK)
+    code = measure(r, c);
+  if (code != EXIT_OK)
+    return code;
   code = report_write(r, r->s->output, NAME);
   if (code == EXIT_OK)
     printf("%s: %.1f %% of %lld %s images are right (95 %% interval %.1f to "
@@ -181,19 +234,46 @@ static int report(struct report *r) {
   return code;
 }
 
+static void take_option(void *user, const char *name, const char *value,
+                        int is_path) {
+  static const char *const names[] = {"seed", "val-split", "val", "test"};
+  (void)is_path;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(name, names[i]) == 0)
+      set_option(user, CMD_REPORT, name, value);
+}
+
+/* What says which images are which is as the run was told, unless given. */
+static int take_options(struct settings *own, struct config *c) {
+  struct settings told = {.val = NULL};
+  int other_images = own->val != NULL;
+  if (own->report_run == NULL || !run_has_config(own->report_run))
+    return EXIT_OK;
+  int code = config_read(c, &told, own->report_run, NAME);
+  each_given_option(&told, take_option, own);
+  own->no_check = told.no_check;
+  if (other_images)
+    c->val_digest = NULL; /* as is wished */
+  return code;
+}
+
 int cmd_report(const struct settings *s) {
   struct report r;
+  struct settings own = *s;
+  struct config config = {.text = NULL};
   int code = check_settings(s);
   if (code != EXIT_OK)
     return code;
   memset(&r, 0, sizeof r);
-  r.s = s;
+  r.s = &own;
   r.model_path = s->arguments[0];
   r.run = s->report_run;
-  code = open_context(&r.ctx, s, NAME);
-  if (code != EXIT_OK)
-    return code;
-  code = report(&r);
+  code = take_options(&own, &config);
+  if (code == EXIT_OK)
+    code = open_context(&r.ctx, &own, NAME);
+  if (code == EXIT_OK)
+    code = report(&r, &config);
+  free(config.text);
   report_free(&r);
   imgrec_dataset_destroy(r.train);
   imgrec_dataset_destroy(r.data);

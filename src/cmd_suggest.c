@@ -52,19 +52,19 @@ static int limit_validation(struct suggest *s) {
 }
 
 static int open_data(struct suggest *s) {
-  static const int train[] = {IMGREC_PART_TRAIN, IMGREC_PART_ANY};
   static const int val[] = {IMGREC_PART_VAL};
   const char *path = s->settings->arguments[0];
-  if (open_first_part(&s->train, NULL, s->ctx, path, train, 2) < 0)
-    return library_failed(s);
-  warn_skipped(s->train, NAME);
+  int code = open_training(&s->train, s->ctx, path, NAME);
+  if (code == EXIT_OK)
+    code = check_class_count(s->train, path, NAME);
+  if (code != EXIT_OK)
+    return code;
   int status = open_first_part(&s->val, NULL, s->ctx, path, val, 1);
   if (status < 0 && status != IMGREC_ERR_NOT_FOUND)
     return library_failed(s);
   if (status < 0 && s->settings->val_split <= 0)
     return fail(NAME, "%s has no val part, so --val-split must be above 0",
                 path);
-  int code = EXIT_OK;
   if (status < 0)
     code = split_off(s, s->train, s->settings->val_split, &s->train, &s->val);
   if (code == EXIT_OK && imgrec_dataset_size(s->val) == 0)

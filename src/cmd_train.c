@@ -55,12 +55,12 @@ static int check_settings(const struct settings *s) {
 /* ---- Data --------------------------------------------------------------- */
 
 static int open_train(struct job *job) {
-  static const int parts[] = {IMGREC_PART_TRAIN, IMGREC_PART_ANY};
-  int status =
-      open_first_part(&job->train, NULL, job->ctx, job->data, parts, 2);
-  if (status < 0)
-    return train_library_failed(job);
-  warn_skipped(job->train, NAME);
+  int code = open_training(&job->train, job->ctx, job->data, NAME);
+  if (code == EXIT_OK)
+    code = check_class_count(job->train, job->data, NAME);
+  if (code != EXIT_OK)
+    return code;
+  job->images = imgrec_dataset_size(job->train);
   job->found = strdup(imgrec_dataset_description(job->train));
   return job->found ? EXIT_OK : fail(NAME, "out of memory");
 }
@@ -111,6 +111,16 @@ static int open_data(struct job *job) {
   return code;
 }
 
+/* Epochs by the images; options that do not fit what there is. */
+static int settle_epochs(struct job *job) {
+  if (job->s->epochs == 0)
+    job->own.epochs = choose_epochs(imgrec_dataset_size(job->train));
+  if (job->s->patience > 0 && job->val == NULL)
+    return usage_error(NAME, "--patience: there are no images to validate on; "
+                             "give --val, or --val-split above 0");
+  return check_train_options(job->s, NAME);
+}
+
 /* What is trained on is left out of validation, and said. */
 static int look_over_data(struct job *job) {
   struct care c = {.command = NAME};
@@ -137,8 +147,8 @@ static int look_over_data(struct job *job) {
 /* ---- Network ------------------------------------------------------------ */
 
 static int get_architecture(struct job *job) {
-  int code =
-      network_text(&job->architecture, &job->choice, job->s, job->train, NAME);
+  int code = network_text(&job->architecture, &job->choice, job->s, job->train,
+                          job->images, NAME);
   job->preset = job->choice.preset;
   return code;
 }
@@ -284,6 +294,7 @@ static void report(const struct job *job) {
 static int interrupted(struct job *job, int signal_number) {
   const struct train_progress *p = &job->progress;
   if (job->run.folder != NULL) {
+    char *folder = shell_word(job->run.folder);
     train_log_stop(job, "interrupted");
     fail(NAME,
          "interrupted after %d of %lld epochs%s; this goes on:\n"
@@ -292,7 +303,8 @@ static int interrupted(struct job *job, int signal_number) {
          job->result.checkpoint_status < 0
              ? ", and the checkpoint could not be written"
              : "",
-         job->run.folder);
+         folder != NULL ? folder : job->run.folder);
+    free(folder);
   } else {
     fail(NAME, "interrupted after %d of %lld epochs; %s has been saved",
          p->epochs_done, (long long)job->s->epochs, job->s->output);
@@ -328,7 +340,8 @@ static int finish_run(struct job *job) {
   if (code == EXIT_OK)
     code =
         write_run_report(job->s, job->ctx, job->model, job->run.folder, &data);
-  train_print_done_json(job, job->run.log);
+  if (code == EXIT_OK)
+    train_print_done_json(job, job->run.log);
   return code;
 }
 
@@ -400,8 +413,8 @@ static int run(struct job *job) {
     code = check_augmentation(job->ctx, job->s->augment, NAME);
   if (code == EXIT_OK)
     code = open_data(job);
-  if (code == EXIT_OK && job->s->epochs == 0)
-    job->own.epochs = choose_epochs(imgrec_dataset_size(job->train));
+  if (code == EXIT_OK)
+    code = settle_epochs(job);
   if (code == EXIT_OK)
     code = look_over_data(job);
   if (code == EXIT_OK)
@@ -444,7 +457,7 @@ static int take_up(struct job *job) {
                  ? usage_error(NAME, "--run and --resume exclude each other")
                  : EXIT_OK;
   if (code == EXIT_OK && s->resume != NULL)
-    code = config_read(&job->config, s, s->resume, NAME);
+    code = config_resume(&job->config, s, s->resume, NAME);
   if (code == EXIT_OK)
     code = check_settings(s);
   if (code != EXIT_OK)

@@ -20,6 +20,39 @@ int open_first_part(imgrec_dataset **out, int *part, imgrec_context *ctx,
   return status;
 }
 
+/* Images that are there to validate or to test with are none to learn from. */
+static int open_learned(imgrec_dataset **out, imgrec_context *ctx,
+                        const char *path) {
+  static const int parts[] = {IMGREC_PART_TRAIN, IMGREC_PART_VAL,
+                              IMGREC_PART_TEST, IMGREC_PART_ANY};
+  int part, status = open_first_part(out, &part, ctx, path, parts, 4);
+  if (status < 0 || part == IMGREC_PART_TRAIN || part == IMGREC_PART_ANY)
+    return status;
+  imgrec_dataset_destroy(*out);
+  *out = NULL;
+  return open_first_part(out, NULL, ctx, path, parts, 1); /* says so */
+}
+
+int open_training(imgrec_dataset **out, imgrec_context *ctx, const char *path,
+                  const char *command) {
+  if (open_learned(out, ctx, path) < 0)
+    return fail(command, "%s", imgrec_last_error(ctx));
+  warn_skipped(*out, command);
+  return EXIT_OK;
+}
+
+int check_class_count(const imgrec_dataset *data, const char *path,
+                      const char *command) {
+  char name[NAME_SIZE];
+  if (imgrec_dataset_classes(data) > 1)
+    return EXIT_OK;
+  return fail(command,
+              "%s has one class, '%s'; to tell apart there must be two, in a "
+              "folder each (are they one level deeper?)",
+              path,
+              printable(name, sizeof name, imgrec_dataset_label(data, 0)));
+}
+
 const char *part_name(int part) {
   switch (part) {
   case IMGREC_PART_TRAIN:

@@ -63,7 +63,8 @@ int check_network_options(const struct settings *s, const char *command) {
 }
 
 int network_text(char **text, struct choice *choice, const struct settings *s,
-                 const imgrec_dataset *data, const char *command) {
+                 const imgrec_dataset *data, int64_t images,
+                 const char *command) {
   int64_t shape[3];
   if (s->arch != NULL)
     return read_text_file(text, s->arch, command);
@@ -73,7 +74,7 @@ int network_text(char **text, struct choice *choice, const struct settings *s,
     shape[0] = s->height;
     shape[1] = s->width;
   }
-  *choice = choose_preset(shape, imgrec_dataset_size(data));
+  *choice = choose_preset(shape, images);
   if (s->preset != NULL)
     choice->preset = s->preset;
   return preset_text(text, choice->preset, shape, imgrec_dataset_classes(data),

@@ -68,6 +68,8 @@ struct train_log {
 /* Lines that are JSON objects with a number "epoch"; of those of one epoch the
  * last counts.  Says what was wrong otherwise. */
 int read_log(struct train_log *out, const char *path, const char *command);
+/* The epoch whose weights training has kept, NULL without validation. */
+const struct epoch *best_epoch(const struct train_log *log);
 
 /* ---- report_data.c: what is measured ------------------------------------ */
 
@@ -86,6 +88,7 @@ struct report {
   imgrec_dataset *train, *data, *test; /* data: what is measured; train and
                                           test may be NULL */
   const char *measured;                /* "validation" */
+  int split;                           /* 1: was split off train */
   int learned;                         /* 1 when training had these images */
   FILE *out;
   int classes;

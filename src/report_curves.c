@@ -15,16 +15,6 @@ static double *column(const struct train_log *log, size_t offset) {
   return v;
 }
 
-static double best_epoch(const struct train_log *log) {
-  double epoch = (double)NAN, best = -1;
-  for (int i = 0; i < log->count; i++)
-    if (log->epochs[i].val_accuracy > best) {
-      best = log->epochs[i].val_accuracy;
-      epoch = log->epochs[i].epoch;
-    }
-  return epoch;
-}
-
 /* What one plot shows. */
 struct plot {
   const char *title, *first, *second; /* second: NULL, a single line */
@@ -35,6 +25,7 @@ struct plot {
 static void draw(const struct report *r, const struct plot *p) {
   double *x = column(&r->log, offsetof(struct epoch, epoch));
   double *a = column(&r->log, p->a), *b = column(&r->log, p->b);
+  const struct epoch *best = best_epoch(&r->log);
   struct svg_chart chart = {.title = p->title,
                             .x_name = "epoch",
                             .x = x,
@@ -43,7 +34,7 @@ static void draw(const struct report *r, const struct plot *p) {
                             .line_count = p->second ? 2 : 1,
                             .percent = p->percent,
                             .from_zero = p->from_zero,
-                            .mark = best_epoch(&r->log),
+                            .mark = best ? best->epoch : (double)NAN,
                             .mark_label = "the best epoch, whose weights were "
                                           "kept"};
   if (x != NULL && a != NULL && b != NULL && svg_chart_has_values(&chart)) {

@@ -84,3 +84,19 @@ int read_log(struct train_log *out, const char *path, const char *command) {
                 path);
   return EXIT_OK;
 }
+
+/* As imgrec_fit decides: by accuracy, of equal ones by the lower loss. */
+static int is_better(const struct epoch *e, const struct epoch *than) {
+  if (than == NULL || e->val_accuracy != than->val_accuracy)
+    return than == NULL || e->val_accuracy > than->val_accuracy;
+  return e->val_loss < than->val_loss;
+}
+
+const struct epoch *best_epoch(const struct train_log *log) {
+  const struct epoch *best = NULL;
+  for (int i = 0; i < log->count; i++)
+    if (isfinite(log->epochs[i].val_accuracy) &&
+        is_better(&log->epochs[i], best))
+      best = &log->epochs[i];
+  return best;
+}

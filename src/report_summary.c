@@ -142,18 +142,6 @@ static void say_confusion(const struct report *r) {
           (long long)r->scores[truth].images);
 }
 
-/* The epoch whose weights training keeps. */
-static const struct epoch *best_epoch(const struct train_log *log) {
-  const struct epoch *best = NULL;
-  for (int i = 0; i < log->count; i++) {
-    const struct epoch *e = &log->epochs[i];
-    if (isfinite(e->val_accuracy) &&
-        (!best || e->val_accuracy > best->val_accuracy))
-      best = e;
-  }
-  return best;
-}
-
 static void say_overfit(const struct report *r) {
   const struct epoch *e = best_epoch(&r->log);
   if (e == NULL || !isfinite(e->train_accuracy))

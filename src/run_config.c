@@ -43,21 +43,10 @@ static void put_option(void *user, const char *name, const char *value,
     put_value(f, value);
 }
 
-/* As a shell takes it. */
 static void put_word(FILE *f, const char *word) {
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
-                              "WXYZ0123456789_./,:=+-";
-  if (word[0] != '\0' && strspn(word, plain) == strlen(word)) {
-    fputs(word, f);
-    return;
-  }
-  fputc('\'', f);
-  for (; *word != '\0'; word++)
-    if (*word == '\'')
-      fputs("'\\''", f);
-    else
-      fputc(*word == '\n' ? ' ' : *word, f);
-  fputc('\'', f);
+  char *quoted = shell_word(word);
+  fputs(quoted != NULL ? quoted : word, f);
+  free(quoted);
 }
 
 static void put_argument(void *user, const char *name, const char *value,
@@ -163,8 +152,20 @@ static int read_file(struct config *c, const char *folder, char *path,
 int config_read(struct config *c, struct settings *s, const char *folder,
                 const char *command) {
   size_t size = strlen(folder) + sizeof "/config.txt";
-  const char *wrong = given_beyond(s, GIVEN_AGAIN);
+  char *path = malloc(size);
   *c = (struct config){.text = NULL};
+  if (path == NULL)
+    return fail(command, "out of memory");
+  int code = read_file(c, folder, path, size, command);
+  if (code == EXIT_OK)
+    code = take_lines(c, s, path, command);
+  free(path);
+  return code;
+}
+
+int config_resume(struct config *c, struct settings *s, const char *folder,
+                  const char *command) {
+  const char *wrong = given_beyond(s, GIVEN_AGAIN);
   if (wrong != NULL)
     return usage_error(command,
                        "--resume goes on with the options that the run was "
@@ -172,13 +173,7 @@ int config_read(struct config *c, struct settings *s, const char *folder,
                        wrong);
   if (s->argument_count > 0)
     return usage_error(command, "--resume knows the data; do not give them");
-  char *path = malloc(size);
-  if (path == NULL)
-    return fail(command, "out of memory");
-  int code = read_file(c, folder, path, size, command);
-  if (code == EXIT_OK)
-    code = take_lines(c, s, path, command);
-  free(path);
+  int code = config_read(c, s, folder, command);
   s->arguments = c->arguments;
   s->argument_count = 1;
   return code;

@@ -33,6 +33,10 @@ static int there_is(const char *folder, const char *name) {
   return found;
 }
 
+int run_has_config(const char *folder) {
+  return there_is(folder, "config.txt");
+}
+
 /* ---- A new one ---------------------------------------------------------- */
 
 int run_check(const char *folder, const char *command) {
@@ -41,12 +45,15 @@ int run_check(const char *folder, const char *command) {
     return EXIT_OK; /* run_begin makes it, or says why not */
   if (kind != OS_FOLDER)
     return fail(command, "--run: %s is no folder", folder);
-  if (there_is(folder, "config.txt"))
-    return fail(command,
-                "--run: %s has a run already: go on with it by --resume %s, "
-                "or name another folder",
-                folder, folder);
-  return EXIT_OK;
+  if (!run_has_config(folder))
+    return EXIT_OK;
+  char *word = shell_word(folder);
+  int code = fail(command,
+                  "--run: %s has a run already: go on with it by --resume %s, "
+                  "or name another folder",
+                  folder, word != NULL ? word : folder);
+  free(word);
+  return code;
 }
 
 static int write_text(const char *path, const char *text) {

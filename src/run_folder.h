@@ -28,6 +28,7 @@ int run_begin(struct run *run, const char *folder, const char *command);
 /* Opens one that is there: its checkpoint, its log up to that. */
 int run_reopen(struct run *run, const char *folder, imgrec_context *ctx,
                const char *command);
+int run_has_config(const char *folder);
 /* 1 when it has come to its end. */
 int run_is_done(const char *folder);
 /* Makes a folder that vanished anew, with what has been logged so far. */
@@ -57,6 +58,10 @@ struct config {
 /* The options of the run become those of `s`, but for what was given again. */
 int config_read(struct config *c, struct settings *s, const char *folder,
                 const char *command);
+/* The same to go on with it: with its data, and nothing given that changes a
+ * bit. */
+int config_resume(struct config *c, struct settings *s, const char *folder,
+                  const char *command);
 /* Digests of the data sets, `val` may be NULL, each of 65 bytes. */
 int config_digests(char train[65], char val[65], const imgrec_dataset *t,
                    const imgrec_dataset *v);

@@ -14,6 +14,7 @@ struct job {
   const char *data;
   imgrec_context *ctx;
   imgrec_dataset *train, *val, *test;
+  int64_t images; /* to train on, before the split */
   imgrec_model *model;
   imgrec_trainer *trainer;
   struct name_list labels;

@@ -48,18 +48,27 @@ int choose_recipe(struct settings *s, const imgrec_model *model) {
   return chosen;
 }
 
+const char *optimizer_name(int optimizer) {
+  static const char *const names[] = {"adam", "sgd", "adamw"};
+  return names[optimizer];
+}
+
+const char *schedule_name(int schedule) {
+  static const char *const names[] = {"constant", "step", "cosine",
+                                      "one-cycle"};
+  return names[schedule];
+}
+
 void print_recipe(const struct settings *s, int chosen) {
-  static const char *const optimizers[] = {"adam", "sgd", "adamw"};
-  static const char *const schedules[] = {"constant", "step", "cosine",
-                                          "one-cycle"};
   imgrec_trainer_options o;
   trainer_options(&o, s);
-  printf("training: %s, learning rate ", optimizers[s->optimizer]);
+  printf("training: %s, learning rate ", optimizer_name(s->optimizer));
   if (o.learning_rate > 0)
     printf("%g", (double)o.learning_rate);
   else
     printf("%g", s->optimizer == IMGREC_OPTIMIZER_SGD ? 0.01 : 0.001);
-  printf(" (%s), batches of %lld", schedules[s->schedule], (long long)s->batch);
+  printf(" (%s), batches of %lld", schedule_name(s->schedule),
+         (long long)s->batch);
   if (o.weight_decay > 0)
     printf(", weight decay %g", (double)o.weight_decay);
   if (o.label_smoothing > 0)

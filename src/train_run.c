@@ -81,16 +81,13 @@ static void remember_float(struct job *job, const char *name, double value) {
 
 /* What the next version might choose in another way. */
 static void remember_choices(struct job *job) {
-  static const char *const optimizers[] = {"adam", "sgd", "adamw"};
-  static const char *const schedules[] = {"constant", "step", "cosine",
-                                          "one-cycle"};
   const struct settings *s = job->s;
   remember_integer(job, "epochs", (unsigned long long)s->epochs);
   remember_integer(job, "batch", (unsigned long long)s->batch);
   remember_integer(job, "seed", s->seed);
   remember_float(job, "val-split", s->val_split);
-  remember(job, "optimizer", optimizers[s->optimizer]);
-  remember(job, "schedule", schedules[s->schedule]);
+  remember(job, "optimizer", optimizer_name(s->optimizer));
+  remember(job, "schedule", schedule_name(s->schedule));
   if (s->learning_rate > 0)
     remember_float(job, "lr", s->learning_rate);
   if (s->weight_decay >= 0)

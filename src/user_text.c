@@ -146,3 +146,20 @@ const char *weight_type_name(int weight_type) {
   static const char *const names[] = {"f32", "f16", "bf16", "int8"};
   return names[weight_type];
 }
+
+char *shell_word(const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
+                              "WXYZ0123456789_./,:=+-";
+  size_t n = strlen(word);
+  char *out = malloc(4 * n + 3), *to = out;
+  if (out == NULL || (n > 0 && strspn(word, plain) == n))
+    return out != NULL ? strcpy(out, word) : NULL;
+  *to++ = '\'';
+  for (; *word != '\0'; word++)
+    if (*word == '\'')
+      to += sprintf(to, "'\\''");
+    else
+      *to++ = (char)(*word == '\n' ? ' ' : *word);
+  strcpy(to, "'");
+  return out;
+}

@@ -296,6 +296,9 @@ test_train_recipes() {
   complains 'is for --schedule cosine or one-cycle'
   expect 2 train "$digits" --epochs 3 --warmup-epochs 4 -o "$tmp/none"
   complains 'more than the 3 epochs'
+  expect 2 train "$digits" --warmup-epochs 101 --run "$tmp/none"
+  complains '--warmup-epochs: 101 is more than the [0-9]* epochs'
+  check "a run was begun" test ! -e "$tmp/none"
 }
 
 # At a rate that is far too high nothing gets better for long.
@@ -306,8 +309,8 @@ test_patience() {
   expect 0 train "$digits" --lr 0.3 --epochs 60 --patience 2 --json \
     -o "$tmp/patient.imgrec"
   says '"event":"done",.*"stopped_early":1'
-  expect 1 train "$digits" --val-split 0 --patience 2 -o "$tmp/none"
-  complains 'patience must be 0, or positive with a validation set'
+  expect 2 train "$digits" --val-split 0 --patience 2 --run "$tmp/none"
+  complains '--patience: there are no images to validate on'
 }
 
 test_freeze() {
@@ -358,7 +361,7 @@ test_init() {
 test_lr_find() {
   expect 0 lr-find "$digits" -o "$tmp/lr.svg"
   says '^tried [0-9]* rates from 1e-06 to '
-  says '^suggested: --optimizer adam[w]* --lr [0-9.e-]*$'
+  says '^suggested: --optimizer adam --lr [0-9.e-]* --schedule cosine$'
   says '^wrote .*/lr.svg$'
   check "no picture" grep -q 'Suggested learning rate' "$tmp/lr.svg"
   command -v python3 >/dev/null &&
@@ -367,7 +370,8 @@ m.parse(sys.argv[1])' "$tmp/lr.svg"
   expect 0 lr-find "$digits" --json --threads 1 --optimizer adamw --preset tiny \
     --steps 50 -o "$tmp/lr.svg"
   valid_json
-  says '^{"suggestion":[0-9.e-]*,"rates":\['
+  says '^{"suggestion":[0-9.e-]*,"optimizer":"adamw","schedule":null,"weight_d'
+  says '"label_smoothing":0,"rates":\['
   expect 0 lr-find "$digits" --init "$tmp/digits.imgrec" --freeze conv \
     -o "$tmp/lr.svg"
   says '^init: all weights'
@@ -871,6 +875,31 @@ test_folders() {
   expect 0 train "$tmp/folder/val/list.csv" --epochs 1 --val-split 0 --json \
     -o "$tmp/csv.imgrec"
   says '"train_images":60,"val_images":0,"test_images":0'
+}
+
+# What is there to validate or test with is not learned from, and one class is
+# nothing to tell apart.
+test_learned() {
+  rm -rf "$tmp/parts"
+  mkdir -p "$tmp/parts"
+  cp -r "$tmp/folder/val" "$tmp/parts/test"
+  cp -r "$tmp/folder/train/0" "$tmp/folder/train/1" "$tmp/parts"
+  for command in train lr-find suggest preview check; do
+    case $command in
+    lr-find | preview) expect 1 $command "$tmp/parts" -o "$tmp/none" ;;
+    train) expect 1 train "$tmp/parts" --run "$tmp/none" ;;
+    *) expect 1 $command "$tmp/parts" ;;
+    esac
+    complains "has no part 'train'; it has test"
+  done
+  expect 0 eval "$tmp/folder.imgrec" "$tmp/parts"
+  mkdir -p "$tmp/deep/photos"
+  cp -r "$tmp/folder/train/0" "$tmp/folder/train/1" "$tmp/deep/photos"
+  expect 1 train "$tmp/deep" --run "$tmp/none"
+  complains "has one class, 'photos'"
+  expect 1 lr-find "$tmp/deep" -o "$tmp/none"
+  expect 1 suggest "$tmp/deep"
+  check "a run was begun" test ! -e "$tmp/none"
 }
 
 # Of $tmp/folder: one image of train is in val too, one is in two classes, and

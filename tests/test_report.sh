@@ -23,9 +23,17 @@ check() {
   fi
 }
 
-run() { check "exit code of: imgrec $*" "$imgrec" "$@" >"$tmp/out"; }
+run() {
+  check "exit code of: imgrec $*" "$imgrec" "$@" >"$tmp/out" 2>"$tmp/err"
+}
 has() { check "$page lacks: $1" grep -q -e "$1" "$page"; }
 lacks() { check "$page has: $1" test "$(grep -c -e "$1" "$page")" -eq 0; }
+
+# The accuracy with its interval, which tells of how many images, is the same.
+figures() { grep -o '<title>accuracy [^<]*' "$1"; }
+same_figures() {
+  [ -n "$(figures "$1")" ] && [ "$(figures "$1")" = "$(figures "$page")" ]
+}
 
 # Tags closed in order, ids unique, links within the page, nothing fetched.
 well_formed() {
@@ -100,24 +108,26 @@ mkdir -p "$tmp/run"
 
 # ---- A run with all there is -------------------------------------------------
 
-"$imgrec" train "$digits" --epochs 3 --seed 1 --json -o "$tmp/run/m.imgrec" \
-  >"$tmp/run/log.jsonl" || exit 1
-printf '# imgrec train d --seed 1\ndata = %s\nseed = 1 <&>\n' "$digits" \
-  >"$tmp/run/config.txt"
+"$imgrec" train "$digits" --epochs 3 --seed 5 --val-split 0.25 \
+  --run "$tmp/run" -o "$tmp/run/m.imgrec" >/dev/null || exit 1
+echo '# <&>' >>"$tmp/run/config.txt"
+cp "$tmp/run/report.html" "$tmp/own.html"
 "$imgrec" sample "$digits" -n 1 -o "$tmp/some" >/dev/null
 cp "$tmp"/some/*.png "$tmp/run/preview.png"
 page=$tmp/run/report.html
-run report "$tmp/run/m.imgrec" "$digits" --run "$tmp/run" --seed 1 \
-  --test "$digits" -o "$page"
-check "the number is said" grep -q ' % of 150 validation images are right' \
+run report "$tmp/run/m.imgrec" "$digits" --run "$tmp/run" --test "$digits" \
+  -o "$page"
+check "other numbers than those of the run" same_figures "$tmp/own.html"
+check "the number is said" grep -q ' % of 376 validation images are right' \
   "$tmp/out"
+lacks 'learned from</b>'
 for id in curves confusion classes mistakes unsure heat calibration filters \
   preview data network repeat; do
   has "<section id=\"$id\""
 done
 has 'Accuracy on the test part'
-has 'seed = 1 &lt;&amp;&gt;'
-has '<pre>imgrec train d --seed 1</pre>'
+has '# &lt;&amp;&gt;'
+has "<pre>imgrec train $digits .*--seed 5 "
 has '<h3>Loss</h3>'
 has 'what speaks for'
 has "default-src 'none'"
@@ -126,10 +136,34 @@ lacks 'nan\b'
 well_formed
 rendered
 cp "$page" "$tmp/first.html"
-run report "$tmp/run/m.imgrec" "$digits" --run "$tmp/run" --seed 1 \
+run report "$tmp/run/m.imgrec" "$digits" --run "$tmp/run" \
   --test "$digits" -o "$page" --threads 1 --isa scalar
 check "another page from the same" cmp -s "$page" "$tmp/first.html"
 check "something is left over" test ! -e "$page.tmp"
+run report "$tmp/run/m.imgrec" "$digits" --run "$tmp/run" --seed 6 -o "$page"
+has 'learned from</b>'
+check "other images are not said" grep -q 'validated on other images' "$tmp/err"
+
+# ---- Copies: what the run left out, a page leaves out ------------------------
+
+mkdir -p "$tmp/copies/a" "$tmp/copies/b"
+"$imgrec" sample "$digits" -n 40 --part train -o "$tmp/few" >/dev/null
+i=0
+for file in "$tmp"/few/*.png; do
+  i=$((i + 1))
+  folder=$tmp/copies/$([ $((i % 2)) = 0 ] && echo a || echo b)
+  cp "$file" "$folder/$i.png"
+  [ $i -gt 30 ] || cp "$file" "$folder/$i-again.png"
+done
+"$imgrec" train "$tmp/copies" --epochs 2 --val-split 0.3 --augment none \
+  --run "$tmp/copied" >"$tmp/out" || exit 1
+page=$tmp/copied.html
+run report "$tmp/copied/best.safetensors" "$tmp/copies" --run "$tmp/copied" \
+  -o "$page"
+check "other numbers than those of the run" \
+  same_figures "$tmp/copied/report.html"
+check "what is left out is not said" grep -q '^left out: ' "$tmp/out"
+lacks 'learned from</b>'
 
 # ---- Names from outside ------------------------------------------------------
 

@@ -211,6 +211,10 @@ test_refused() {
   complains 'has no run'
   expect 1 train "$digits" --run "$tmp/whole"
   complains "has a run already: go on with it by --resume $tmp/whole"
+  mkdir -p "$tmp/it's"
+  cp "$tmp/whole/config.txt" "$tmp/it's"
+  expect 1 train "$digits" --run "$tmp/it's"
+  complains "by --resume '$tmp/it'.''s', or name"
   expect 1 train "$digits" --run "$tmp/no/such/run" --epochs 1
   complains 'cannot make'
   expect 1 train "$digits" --run "$tmp/net.arch"
@@ -243,6 +247,18 @@ test_vanished() {
   same_as_undisturbed "$tmp/vanishing"
 }
 
+# What could not be written at the end, --resume writes.
+test_unfinished() {
+  mkdir -p "$tmp/unfinished/report.html/x"
+  expect 1 train "$digits" --epochs 2 --preset tiny --run "$tmp/unfinished"
+  complains report.html
+  rm -r "$tmp/unfinished/report.html"
+  expect 0 train --resume "$tmp/unfinished"
+  check "no page" test -s "$tmp/unfinished/report.html"
+  expect 0 train --resume "$tmp/unfinished"
+  says 'is finished'
+}
+
 # No room for a checkpoint: said, and training goes on; the limit is on the
 # size of a file, larger than the model and smaller than a checkpoint.
 test_no_room() {
@@ -273,8 +289,8 @@ dense 256 activation=relu
 dense 10
 softmax
 END
-for test in whole interrupted terminated diverged killed damaged refused other_data vanished \
-  no_room; do
+for test in whole interrupted terminated diverged killed damaged refused other_data \
+  vanished unfinished no_room; do
   "test_$test"
 done
 echo "resume: $passed passed, $failed failed"
