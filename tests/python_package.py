@@ -271,6 +271,45 @@ def test_lifetimes():
     raises(TypeError, "read", readonly.__setitem__, 0, 1)
 
 
+def during_a_call(context, work):
+    """Runs it while the library is in a call of this context."""
+    data = toy_data(8, context)
+    done = []
+
+    def answer(index, *_):
+        if index == 0:
+            work()
+            done.append(index)
+
+    imgrec.Model(TEXT, context).evaluate(data, answer)
+    assert done == [0]
+
+
+def test_closed_in_a_call():
+    """What was lent stays while the call lasts; what a call was given stays
+    though that waits for another one."""
+    context = imgrec.Context(threads=1)
+    model = imgrec.Model("input 512 512 1\nflatten\ndense 2\nsoftmax", context)
+    x, y = (imgrec.Tensor(shape, context=context)
+            for shape in ([4, 512, 512, 1], [4, 2]))
+    expected = model.forward(x).tolist()
+    lent = array.array("f", [1, 2, 3])
+    tensor = imgrec.Tensor.wrap(lent, context=context)
+    waiting = threading.Thread(target=model.forward, args=(x, y))
+
+    def work():
+        tensor.close()
+        raises(BufferError, "", lent.append, 4)
+        waiting.start()
+        time.sleep(0.1)
+        x.close()
+
+    during_a_call(context, work)
+    lent.append(4)
+    waiting.join()
+    assert y.tolist() == expected
+
+
 def test_threads(model_path, image_path):
     """At the same time: models of their own, on weights of their own and on
     shared ones, and one model for all, which they wait for."""
@@ -363,6 +402,7 @@ def main(model_path, image_path, *numpy):
     test_data()
     test_context()
     test_lifetimes()
+    test_closed_in_a_call()
     test_threads(model_path, image_path)
     test_gil()
     if numpy:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 from ctypes import byref, c_void_p
-from typing import TYPE_CHECKING, Any, Deque, Optional, Tuple, Type, TypeVar
+from typing import (TYPE_CHECKING, Any, Deque, Iterator, Optional, Tuple, Type,
+                    TypeVar)
 
 from . import _header as h
 from . import _hooks
@@ -19,17 +21,18 @@ O = TypeVar("O", bound="Object")
 
 
 class Handle:
-    """A handle of the library, destroyed behind all that uses it."""
+    """A handle of the library, destroyed behind all that uses it: a call that
+    has it as an argument, too."""
 
     def __init__(self, context: Context, destroy: Any, value: int,
                  kept: Any = None) -> None:
         self.context = context
         self.destroy = destroy
-        self.value = value
+        self.value = self._as_parameter_ = value
         self.kept = kept  # what the library was lent
 
     def __del__(self) -> None:
-        self.context._discard(self.destroy, self.value)
+        self.context._discard(self.destroy, self.value, self.kept)
 
 
 class Context:
@@ -50,7 +53,7 @@ class Context:
                  **options: Unpack[h.ContextOptions]) -> None:
         self._lock = threading.Lock()
         self._owner: Optional[int] = None
-        self._discarded: Deque[Tuple[Any, int]] = collections.deque()
+        self._discarded: Deque[Tuple[Any, int, Any]] = collections.deque()
         self._raised: Optional[BaseException] = None
         self._value: Optional[int] = None
         struct = filled(h.imgrec_context_options, options)
@@ -78,16 +81,21 @@ class Context:
         """Calls the library, alone in this context; its failure is Error."""
         if self._owner == threading.get_ident():
             raise RuntimeError("a callback cannot use its own context")
+        with self.alone():
+            status = function(*arguments)
+            raised, self._raised = self._raised, None
+            if raised is not None:
+                raise raised
+            return check(status, self._value)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Meanwhile no other thread calls the library with this context."""
         with self._lock:
-            self._owner = threading.get_ident()
             try:
-                status = function(*arguments)
-                raised, self._raised = self._raised, None
-                if raised is not None:
-                    raise raised
-                return check(status, self._value)
+                self._owner = threading.get_ident()
+                yield
             finally:
-                self._owner = None
                 self._sweep()
 
     def make(self, kind: Type[O], create: Any, *arguments: Any,
@@ -99,7 +107,7 @@ class Context:
         except BaseException:
             # A callback may have raised though the object was made.
             if out.value:
-                self._discard(getattr(lib, kind._destroy), out.value)
+                self._discard(getattr(lib, kind._destroy), out.value, kept)
             raise
         return self.owning(kind, out, kept)
 
@@ -110,10 +118,11 @@ class Context:
         return made
 
     # The garbage collector may run in any thread, while another one is in a
-    # call of this context: what it finds waits for the end of that.
+    # call of this context: what it finds waits for the end of that, together
+    # with the memory that the library was lent.
 
-    def _discard(self, destroy: Any, value: int) -> None:
-        self._discarded.append((destroy, value))
+    def _discard(self, destroy: Any, value: int, kept: Any) -> None:
+        self._discarded.append((destroy, value, kept))
         while self._discarded and self._lock.acquire(blocking=False):
             try:
                 self._sweep()
@@ -121,9 +130,15 @@ class Context:
                 self._lock.release()
 
     def _sweep(self) -> None:
-        while self._discarded:
-            destroy, value = self._discarded.popleft()
-            destroy(value)
+        # Finalizers of what was kept are callbacks, too.
+        self._owner = threading.get_ident()
+        try:
+            while self._discarded:
+                destroy, value, kept = self._discarded.popleft()
+                destroy(value)
+                del kept
+        finally:
+            self._owner = None
 
     @property
     def isa(self) -> h.Isa:
@@ -152,22 +167,19 @@ class Object:
     _handle: Optional[Handle]
 
     @property
-    def handle(self) -> int:
-        return self._used.value
+    def handle(self) -> Handle:
+        handle = self._handle
+        if handle is None:
+            raise ValueError("this %s has been closed" % type(self).__name__)
+        return handle
 
     @property
     def context(self) -> Context:
-        return self._used.context
-
-    @property
-    def _used(self) -> Handle:
-        if self._handle is None:
-            raise ValueError("this %s has been closed" % type(self).__name__)
-        return self._handle
+        return self.handle.context
 
     def close(self) -> None:
         """Lets go of it now, instead of when it is collected.  Views of its
-        memory stay right."""
+        memory stay right, and so do calls that are using it."""
         self._handle = None
 
     def __enter__(self: O) -> O:

@@ -39,7 +39,8 @@ def examine(datasets: Sequence[Dataset], exact_only: bool = False,
 
     options = filled(h.imgrec_examine_options, {"exact_only": exact_only})
     options.progress = h.imgrec_examine_fn(call)
-    sets = (c_void_p * len(datasets))(*[each.handle for each in datasets])
+    handles = [each.handle for each in datasets]
+    sets = (c_void_p * len(handles))(*[handle.value for handle in handles])
     found = context.make(_Examination, lib.imgrec_dataset_examine, sets,
                          len(sets), byref(options))
     summaries, duplicates = [], []

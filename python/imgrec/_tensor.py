@@ -75,11 +75,12 @@ class Tensor(Object):
     @property
     def data(self) -> memoryview:
         """The elements in place, to read and to write."""
+        handle = self.handle
         memory: Any = (ctypes.c_ubyte * self.nbytes).from_address(
-            lib.imgrec_tensor_data(self.handle))
-        memory.owner = self._handle
+            lib.imgrec_tensor_data(handle))
+        memory.owner = handle
         view: Any = memoryview(memory).cast("B")
-        if isinstance(self._used.kept, Buffer) and self._used.kept.readonly:
+        if isinstance(handle.kept, Buffer) and handle.kept.readonly:
             view = view.toreadonly()
         shaped: memoryview = view.cast(_FORMATS[self.dtype], self.shape)
         return shaped

@@ -8,7 +8,7 @@ from typing import (TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional,
                     Union)
 
 from . import _header as h
-from ._context import Context, Object, default_context
+from ._context import Context, Handle, Object, default_context
 from ._dataset import Dataset
 from ._library import lib
 from ._model import Model
@@ -138,7 +138,7 @@ def read_checkpoint(path: Path, context: Optional[Context] = None
     return values(h.Checkpoint, out)
 
 
-def _abandon(handle: int) -> int:
+def _abandon(handle: Handle) -> int:
     lib.imgrec_trainer_abandon(handle)
     return 0
 
