@@ -271,6 +271,28 @@ def test_lifetimes():
     raises(TypeError, "read", readonly.__setitem__, 0, 1)
 
 
+def test_written():
+    """Only what may be written is, and never a copy in its place."""
+    model = imgrec.Model(TEXT)
+    pixels, _ = images_and_labels(2)
+    labels = imgrec.Tensor.wrap(array.array("i", [0, 1]))
+    x, y = imgrec.Tensor([2, 4, 4, 1]), imgrec.Tensor([2, 2])
+    fixed = bytes(16)
+    readonly = imgrec.Tensor.wrap(fixed, "f32", [2, 2])
+    raises(ValueError, "read-only", model.forward, pixels, readonly)
+    raises(ValueError, "read-only", imgrec.mix, x, readonly, labels, "mixup=1")
+    raises(ValueError, "read-only", imgrec.mix,
+           imgrec.Tensor.wrap(bytes(128), "f32", [2, 4, 4, 1]), y, labels,
+           "mixup=1")
+    assert fixed == bytes(16)
+    sparse = imgrec.Tensor.wrap(memoryview(array.array("f", [0] * 8))[::2],
+                                "f32", [2, 2])
+    raises(ValueError, "copy", model.forward, pixels, sparse)
+    lent = array.array("f", [0] * 4)
+    model.forward(pixels, imgrec.Tensor.wrap(lent, shape=[2, 2]))
+    assert abs(sum(lent) - 2) < 1e-6
+
+
 def during_a_call(context, work):
     """Runs it while the library is in a call of this context."""
     data = toy_data(8, context)
@@ -373,6 +395,11 @@ def test_numpy(image_path):
     reverse = model.forward(images[::-1])
     assert (np.asarray(reverse) == y[::-1]).all()
     raises(TypeError, "float32", model.forward, images.astype(np.float64))
+    fixed = np.zeros((4, 2), np.float32)
+    fixed.flags.writeable = False
+    for out in (fixed, np.zeros((4, 4), np.float32)[:, ::2]):
+        raises(ValueError, "cannot write", model.forward, images,
+               imgrec.Tensor.wrap(out))
     tensor = imgrec.Tensor([3], "i32")
     view = np.asarray(tensor)
     view[:] = [1, 2, 3]
@@ -403,6 +430,7 @@ def main(model_path, image_path, *numpy):
     test_context()
     test_lifetimes()
     test_closed_in_a_call()
+    test_written()
     test_threads(model_path, image_path)
     test_gil()
     if numpy:

@@ -139,7 +139,7 @@ class Model(Object):
         x = self.input(images)
         y = out or Tensor([x.shape[0], self.classes], context=self.context)
         self.context.call(lib.imgrec_model_forward, self.handle, x.handle,
-                          y.handle)
+                          y.writable_handle)
         return y
 
     def explain(self, image: Image, class_index: int = -1) -> Tensor:

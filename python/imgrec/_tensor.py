@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple, Union
 
 from . import _header as h
 from ._buffer import Buffer
-from ._context import Context, Object, default_context
+from ._context import Context, Handle, Object, default_context
 from ._library import lib
 from ._options import filled, number
 
@@ -84,6 +84,19 @@ class Tensor(Object):
             view = view.toreadonly()
         shaped: memoryview = view.cast(_FORMATS[self.dtype], self.shape)
         return shaped
+
+    @property
+    def writable_handle(self) -> Handle:
+        """The handle, for a call that writes: not to read-only memory, nor to
+        a copy that nobody would see."""
+        handle = self.handle
+        kept = handle.kept
+        if isinstance(kept, Buffer) and kept.readonly:
+            raise ValueError("cannot write to a tensor over read-only memory")
+        if isinstance(kept, Buffer) and kept.copied:
+            raise ValueError("cannot write to an array whose elements do not "
+                             "lie one behind the other: the tensor is a copy")
+        return handle
 
     @property
     def __array_interface__(self) -> Any:
@@ -179,8 +192,9 @@ def mix(images: Tensor, targets: Tensor, labels: Tensor, how: str,
     """mixup and cutmix of a batch in place, such as how="mixup=0.2": images
     N x H x W x C, labels N; targets, N x classes, are for train_step."""
     text = augmentation(images.context, how)
-    images.context.call(lib.imgrec_augment_mix, images.handle, targets.handle,
-                        labels.handle, byref(text), seed, epoch, first)
+    images.context.call(lib.imgrec_augment_mix, images.writable_handle,
+                        targets.writable_handle, labels.handle, byref(text),
+                        seed, epoch, first)
 
 
 def _kind(buffer: Buffer, dtype: Union[h.DType, str, None]) -> h.DType:
