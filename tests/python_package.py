@@ -271,6 +271,48 @@ def test_lifetimes():
     raises(TypeError, "read", readonly.__setitem__, 0, 1)
 
 
+def test_source_waits():
+    """The library has the text of the last one, so calls come in turn; but in
+    a callback nobody else is to be waited for."""
+    context = imgrec.Context(threads=1)
+    data = toy_data(8, context)
+    sources = []
+    other = threading.Thread(target=lambda: sources.append(data.source(3)))
+
+    def work():
+        other.start()
+        other.join(0.1)
+        assert not sources and data.source(2) == "memory#2"
+
+    during_a_call(context, work)
+    other.join()
+    assert sources == ["memory#3"]
+
+
+def test_labels_change():
+    """Labels are whole while another thread sets them."""
+    model = imgrec.Model(TEXT)
+    image = imgrec.Tensor([4, 4, 1], "u8")
+    names = ["a" * 2000, "b" * 2000]
+    model.labels = names
+    done = threading.Event()
+
+    def change():
+        for turn in range(1000):
+            model.labels = names if turn % 2 else names[::-1]
+        done.set()
+
+    thread = threading.Thread(target=change)
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    while not done.is_set():
+        labels = [answer.label for answer in model.classify(image)]
+        assert sorted(labels) == names
+    sys.setswitchinterval(switch)
+    thread.join()
+
+
 def test_written():
     """Only what may be written is, and never a copy in its place."""
     model = imgrec.Model(TEXT)
@@ -430,6 +472,8 @@ def main(model_path, image_path, *numpy):
     test_context()
     test_lifetimes()
     test_closed_in_a_call()
+    test_source_waits()
+    test_labels_change()
     test_written()
     test_threads(model_path, image_path)
     test_gil()

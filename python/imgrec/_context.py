@@ -90,7 +90,11 @@ class Context:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Meanwhile no other thread calls the library with this context."""
+        """Meanwhile no other thread calls the library with this context; a
+        callback finds it so."""
+        if self._owner == threading.get_ident():
+            yield
+            return
         with self._lock:
             try:
                 self._owner = threading.get_ident()

@@ -73,8 +73,9 @@ class Dataset(Object):
 
     def source(self, index: int) -> str:
         """The image's path, or "FILE#index" in a packed file."""
-        return _text(lib.imgrec_dataset_source(self.handle,
-                                               self._index(index)))
+        with self.context.alone():  # each call has the text in one place
+            return _text(lib.imgrec_dataset_source(self.handle,
+                                                   self._index(index)))
 
     @property
     def labels(self) -> List[str]:

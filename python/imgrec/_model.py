@@ -121,10 +121,16 @@ class Model(Object):
         width x channels uint8, or height x width for a grey one)."""
         tensor = as_image(self.context, image)
         results = (h.imgrec_result * max(top, 1))()
-        count = self.context.call(lib.imgrec_model_classify, self.handle,
-                                  tensor.handle, top, results)
-        return [Answer(r.label.decode("utf-8", "replace"), r.probability,
-                       r.class_index) for r in results[:count]]
+        answers: List[Answer] = []
+
+        def classify(*arguments: Any) -> int:
+            # Labels are the model's, which the next call may change.
+            count = int(lib.imgrec_model_classify(*arguments))
+            answers.extend(map(_answer, results[:max(count, 0)]))
+            return count
+
+        self.context.call(classify, self.handle, tensor.handle, top, results)
+        return answers
 
     def input(self, images: Any) -> Tensor:
         """N x H x W x C float32, or flat, as a tensor."""
@@ -303,6 +309,11 @@ class Model(Object):
     def unfreeze(self, prefix: str) -> int:
         return self.context.call(lib.imgrec_model_unfreeze, self.handle,
                                  prefix.encode())
+
+
+def _answer(result: h.imgrec_result) -> Answer:
+    return Answer(result.label.decode("utf-8", "replace"), result.probability,
+                  result.class_index)
 
 
 def _told(context: Context, answer: Listener, classes: int) -> Any:
