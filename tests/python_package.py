@@ -271,6 +271,32 @@ def test_lifetimes():
     raises(TypeError, "read", readonly.__setitem__, 0, 1)
 
 
+def test_nothing_is_cut():
+    """Integers and texts come to the library whole, or not at all."""
+    wide = 2 ** 32 + 8
+    data = toy_data(8)
+    model = imgrec.Model(TEXT)
+    image = imgrec.Tensor([4, 4, 1], "u8")
+    raises(OverflowError, "epochs: %d is" % wide, imgrec.Trainer(model).fit,
+           data, epochs=wide)
+    raises(OverflowError, "max_batch: 1099511627776 is not between -2147483648 "
+           "and 2147483647", imgrec.Model, TEXT, max_batch=2 ** 40)
+    raises(OverflowError, "seed: -1 is not between 0 and %d" % (2 ** 64 - 1),
+           imgrec.Model, TEXT, seed=-1)
+    raises(OverflowError, str(wide), image.resize, wide, wide)
+    raises(OverflowError, str(wide), imgrec.preset, "tiny", wide)
+    raises(OverflowError, str(2 ** 64), imgrec.Tensor, [2 ** 64])
+    raises(OverflowError, str(2 ** 64), data.remove, [2 ** 64])
+    assert len(data) == 8
+    assert imgrec.Model(TEXT, seed=2 ** 64 - 1, max_batch=True).classes == 2
+    for call in (imgrec.Model.load, imgrec.Dataset, model.freeze, model.save,
+                 lambda text: imgrec.Model(TEXT + text),
+                 lambda text: setattr(model, "labels", ["1", text]),
+                 lambda text: imgrec.Trainer(model).fit(data, best=text)):
+        raises(ValueError, "null character", call, "a\0b")
+    assert model.labels == ["0", "1"]
+
+
 def test_source_waits():
     """The library has the text of the last one, so calls come in turn; but in
     a callback nobody else is to be waited for."""
@@ -472,6 +498,7 @@ def main(model_path, image_path, *numpy):
     test_context()
     test_lifetimes()
     test_closed_in_a_call()
+    test_nothing_is_cut()
     test_source_waits()
     test_labels_change()
     test_written()

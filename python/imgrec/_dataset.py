@@ -8,6 +8,7 @@ from ctypes import byref, c_int64, c_void_p
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
 from . import _header as h
+from ._checks import integers
 from ._context import Context, Object, default_context
 from ._library import lib
 from ._options import filled
@@ -114,7 +115,7 @@ class Dataset(Object):
 
     def remove(self, indices: Sequence[int]) -> None:
         """Takes images out of the set (not off the disk)."""
-        listed = (c_int64 * len(indices))(*sorted(indices))
+        listed = integers(sorted(indices))
         self.context.call(lib.imgrec_dataset_remove, self.handle, listed,
                           len(listed))
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any, Optional
 
+from ._checks import checked
 from ._header import FUNCTIONS, Status
 
 # A library of another major version has another interface.
@@ -67,6 +68,7 @@ def _open() -> Any:
         function = getattr(opened, name)
         function.restype = result
         function.argtypes = parameters
+        setattr(opened, name, checked(function, parameters))
     return opened
 
 

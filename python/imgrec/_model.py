@@ -10,6 +10,7 @@ from typing import (TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Se
 
 from . import _header as h
 from ._buffer import Buffer
+from ._checks import text
 from ._context import Context, Object, default_context
 from ._dataset import Dataset
 from ._library import check, lib
@@ -37,9 +38,9 @@ def preset(name: str, classes: int, height: int = 0, width: int = 0,
     own."""
     sizes = (name.encode(), height, width, channels, classes)
     length = check(lib.imgrec_preset(*sizes, None, 0))
-    text = ctypes.create_string_buffer(length + 1)
-    lib.imgrec_preset(*sizes, text, length + 1)
-    return text.value.decode()
+    out = ctypes.create_string_buffer(length + 1)
+    lib.imgrec_preset(*sizes, out, length + 1)
+    return out.value.decode()
 
 
 def presets() -> List[str]:
@@ -245,7 +246,8 @@ class Model(Object):
 
     @labels.setter
     def labels(self, names: Sequence[str]) -> None:
-        array = (c_char_p * len(names))(*[name.encode() for name in names])
+        array = (c_char_p * len(names))(*[text(name.encode())
+                                          for name in names])
         pointers = ctypes.cast(array, ctypes.POINTER(ctypes.c_void_p))
         self.context.call(lib.imgrec_model_set_labels, self.handle, len(names),
                           pointers)

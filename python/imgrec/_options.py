@@ -7,6 +7,7 @@ from ctypes import Structure, byref, c_char_p, sizeof
 from enum import IntEnum
 from typing import Any, Dict, Mapping, Type, TypeVar
 
+from ._checks import CHECKS
 from ._header import ENUMERATED
 from ._library import check, lib
 
@@ -29,9 +30,14 @@ def _value(struct: Type[Structure], name: str, ctype: Any, value: Any) -> Any:
     kind = ENUMERATED.get((struct.__name__, name))
     if kind is not None:
         return number(kind, value)
+    if hasattr(ctype, "_length_"):
+        return ctype(*[_value(struct, name, ctype._type_, v) for v in value])
     if ctype is c_char_p and value is not None:
-        return os.fsencode(value)
-    return ctype(*value) if hasattr(ctype, "_length_") else value
+        value = os.fsencode(value)
+    try:
+        return CHECKS[ctype](value) if ctype in CHECKS else value
+    except OverflowError as error:
+        raise OverflowError("%s: %s" % (name, error)) from None
 
 
 def empty(struct: Type[S]) -> S:

@@ -6,11 +6,12 @@ import array
 import ctypes
 import math
 import os
-from ctypes import byref, c_int64
+from ctypes import byref
 from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple, Union
 
 from . import _header as h
 from ._buffer import Buffer
+from ._checks import integers
 from ._context import Context, Handle, Object, default_context
 from ._library import lib
 from ._options import filled, number
@@ -39,7 +40,7 @@ class Tensor(Object):
                  dtype: Union[h.DType, str] = h.DType.F32,
                  context: Optional[Context] = None) -> None:
         context = context or default_context()
-        sizes = (c_int64 * len(shape))(*shape)
+        sizes = integers(shape)
         self._handle = context.make(
             Tensor, lib.imgrec_tensor_create, context._value,
             number(h.DType, dtype), len(sizes), sizes)._handle
@@ -57,7 +58,7 @@ class Tensor(Object):
         sizes = _sizes(buffer, kind, shape)
         return context.make(
             cls, lib.imgrec_tensor_wrap, context._value, kind, len(sizes),
-            (c_int64 * len(sizes))(*sizes), buffer.address, kept=buffer)
+            integers(sizes), buffer.address, kept=buffer)
 
     @property
     def dtype(self) -> h.DType:
