@@ -216,7 +216,9 @@ def test_context():
     model = imgrec.Model(TEXT, imgrec.Context(decode=lambda *_: floats))
     raises(TypeError, "uint8", model.classify, b"mine")
 
-    files = {"mine/grey": b"P5 4 4 255 " + bytes(range(16))}
+    files = {"mine/grey": b"P5 4 4 255 " + bytes(range(16)),
+             "mine/list.csv": b"grey,one\n"}
+    used = [sys.getrefcount(kept) for kept in files.values()]
 
     def read(path):
         if path in files:
@@ -226,6 +228,9 @@ def test_context():
     context = imgrec.Context(read=read)
     image = imgrec.Tensor.load_image("mine/grey", context=context)
     assert image[3, 3, 0] == 15
+    data = imgrec.Dataset("mine/list.csv", context=context)
+    assert data.image(0).tolist() == image.tolist() and data.digest()
+    assert [sys.getrefcount(kept) for kept in files.values()] == used
     error = raises(imgrec.Error, "other", imgrec.Model.load, "other", context)
     assert error.status == imgrec.Status.NOT_FOUND
     raises(KeyError, "broken", imgrec.Model.load, "a",

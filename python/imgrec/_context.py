@@ -6,8 +6,8 @@ import collections
 import contextlib
 import threading
 from ctypes import byref, c_void_p
-from typing import (TYPE_CHECKING, Any, Deque, Iterator, Optional, Tuple, Type,
-                    TypeVar)
+from typing import (TYPE_CHECKING, Any, Deque, Dict, Iterator, Optional, Tuple,
+                    Type, TypeVar)
 
 from . import _header as h
 from . import _hooks
@@ -55,6 +55,7 @@ class Context:
         self._owner: Optional[int] = None
         self._discarded: Deque[Tuple[Any, int, Any]] = collections.deque()
         self._raised: Optional[BaseException] = None
+        self._files: Dict[bytes, bytes] = {}  # that `read` gave
         self._value: Optional[int] = None
         struct = filled(h.imgrec_context_options, options)
         if log is not None:
@@ -62,7 +63,7 @@ class Context:
         if decode is not None:
             struct.decode = _hooks.decoder(decode, self.keep)
         if read is not None:
-            struct.read = _hooks.reader(read, self.keep)
+            struct.read = _hooks.reader(read, self.keep, self._files)
         self._options = struct  # keeps the callbacks
         out = c_void_p()
         check(lib.imgrec_context_create(byref(out), byref(struct)))
@@ -100,6 +101,7 @@ class Context:
                 self._owner = threading.get_ident()
                 yield
             finally:
+                self._files.clear()
                 self._sweep()
 
     def make(self, kind: Type[O], create: Any, *arguments: Any,

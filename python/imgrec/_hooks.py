@@ -7,7 +7,7 @@ call fails, and then it is raised.
 from __future__ import annotations
 
 from ctypes import c_int64, memmove, string_at
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Dict
 
 from . import _header as h
 from ._buffer import Buffer
@@ -51,18 +51,21 @@ def decoder(decode: Decode, keep: Keep) -> Any:
     return h.imgrec_decode_fn(call)
 
 
-def reader(read: Read, keep: Keep) -> Any:
-    last: Tuple[bytes, bytes] = (b"", b"")  # is asked for its size first
+def reader(read: Read, keep: Keep, files: Dict[bytes, bytes]) -> Any:
+    """`files` has the one that the library asked for the size of, until it
+    asks for the bytes; who calls the library empties it in the end."""
 
     def call(_: Any, path: bytes, buffer: int, size: int) -> int:
-        nonlocal last
         try:
-            if not buffer or last[0] != path:
-                last = path, bytes(read(path.decode("utf-8", "surrogateescape")))
+            data = files.pop(path, None) if buffer else None
+            if data is None:
+                data = bytes(read(path.decode("utf-8", "surrogateescape")))
             if not buffer:
-                return len(last[1])
-            count = min(size, len(last[1]))
-            memmove(buffer, last[1], count)
+                files.clear()
+                files[path] = data
+                return len(data)
+            count = min(size, len(data))
+            memmove(buffer, data, count)
             return count
         except FileNotFoundError:
             return int(h.Status.NOT_FOUND)
