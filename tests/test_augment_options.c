@@ -58,6 +58,18 @@ static void test_augment_options__parse(void **state) {
   assert_false(imgrec__augment_acts(&a));
 }
 
+/* A chance of 0 leaves out what it is the chance of. */
+static void test_augment_options__degrade_of_zero(void **state) {
+  (void)state;
+  imgrec_augment a = parsed("strong,degrade=0"), strong = parsed("strong");
+  assert_true(a.blur == 0 && a.noise == 0 && a.jpeg == 0);
+  assert_true(a.flip == strong.flip && a.cutout == strong.cutout);
+  a = parsed("degrade=0,blur=2,jpeg");
+  assert_true(a.blur == 0 && a.jpeg == 0);
+  a = parsed("strong,degrade=0,degrade=0.2");
+  assert_true(a.degrade == 0.2F && a.blur == strong.blur);
+}
+
 /* What is printed gives the same options. */
 static void test_augment_options__print(void **state) {
   (void)state;
@@ -68,6 +80,7 @@ static void test_augment_options__print(void **state) {
       {"light", NULL},
       {"strong", NULL},
       {"strong,randaugment,fill=black", NULL},
+      {"none,flip,noise,degrade=0", "flip=0.5"},
       {"jpeg=33.3,degrade=1,hue=1e-1", "hue=0.1,jpeg=33.3,degrade=1"}};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     char text[400], again[400];
@@ -100,7 +113,9 @@ static void test_augment_options__refused(void **state) {
       {"flip=-1", "augment: flip must be"},
       {"area=0.001", "augment: area must be 0 or 0.01 to 1"},
       {"jpeg=0.5", "augment: jpeg must be 0 or 1 to 100"},
-      {"aspect=0.5", "augment: aspect must be"},
+      {"aspect=0.5", "augment: aspect must be 1 to 8"},
+      {"area,aspect=0", "augment: aspect must be 1 to 8"},
+      {"randaugment,magnitude=0", "augment: magnitude must be 0.01 to 10"},
       {"fill=red", "augment: 'red' is no value of fill; it is reflect, edge"},
       {"fill", "augment: '' is no value of fill"},
       {"randaugment=9", "augment: randaugment must be 0 to 8"},
@@ -141,6 +156,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_augment_options__init),
       cmocka_unit_test(test_augment_options__parse),
+      cmocka_unit_test(test_augment_options__degrade_of_zero),
       cmocka_unit_test(test_augment_options__print),
       cmocka_unit_test(test_augment_options__refused),
       cmocka_unit_test(test_augment_options__struct_is_checked),

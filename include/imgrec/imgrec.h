@@ -327,8 +327,9 @@ typedef struct imgrec_augment {
 IMGREC_API int imgrec_augment_init(imgrec_augment *augment, size_t struct_size);
 /* From text: "none", "light", "strong", or fields such as
  * "flip,crop=4,rotate=10,fill=edge"; fields behind one of the three change it,
- * and a field without a value gets a usual one.  `augment` has been filled by
- * _init.  IMGREC_ERR_ARGUMENT names what is wrong. */
+ * and a field without a value gets a usual one.  "degrade=0" leaves out what it
+ * is the chance of.  `augment` has been filled by _init.  IMGREC_ERR_ARGUMENT
+ * names what is wrong. */
 IMGREC_API int imgrec_augment_parse(imgrec_augment *augment,
                                     imgrec_context *ctx, const char *text);
 /* The text of all fields that are not as _init has them, "none" where there

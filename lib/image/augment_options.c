@@ -52,16 +52,27 @@ static float value_of(const imgrec_augment *a, const struct field *f) {
   return *(const float *)(const void *)((const char *)a + f->offset);
 }
 
+/* 0 leaves a field out, unless it only says how another one acts. */
+static int may_be_zero(const struct field *f) {
+  return f->low <= 0.0f || value_of(&nothing, f) == 0.0f;
+}
+
 /* low: with at most two decimals; high: whole. */
-static int fail_range(struct error *e, const char *name, float low,
-                      float high) {
-  int hundredths = (int)(low * 100.0f + 0.5f), whole = hundredths / 100;
-  if (low > 0.0f && hundredths % 100 != 0)
+static int fail_range(struct error *e, const struct field *f) {
+  int hundredths = (int)(f->low * 100.0f + 0.5f), whole = hundredths / 100;
+  const char *zero = f->low > 0.0f && may_be_zero(f) ? "0 or " : "";
+  if (hundredths % 100 != 0)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
-                        "augment: %s must be 0 or %d.%02d to %d", name, whole,
-                        hundredths % 100, (int)high);
+                        "augment: %s must be %s%d.%02d to %d", f->name, zero,
+                        whole, hundredths % 100, (int)f->high);
   return imgrec__fail(e, IMGREC_ERR_ARGUMENT, "augment: %s must be %s%d to %d",
-                      name, low > 0.0f ? "0 or " : "", whole, (int)high);
+                      f->name, zero, whole, (int)f->high);
+}
+
+static int fail_count(struct error *e) {
+  return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                      "augment: randaugment must be 0 to %d",
+                      IMGREC__TONES_MAX);
 }
 
 static int check(struct error *e, const imgrec_augment *a) {
@@ -69,10 +80,10 @@ static int check(struct error *e, const imgrec_augment *a) {
     const struct field *f = &fields[i];
     float v = value_of(a, f);
     if (v != 0.0f && !(v >= f->low && v <= f->high))
-      return fail_range(e, f->name, f->low, f->high);
+      return fail_range(e, f);
   }
   if (a->randaugment < 0 || a->randaugment > IMGREC__TONES_MAX)
-    return fail_range(e, "randaugment", 0.0f, IMGREC__TONES_MAX);
+    return fail_count(e);
   if (a->fill < IMGREC_FILL_REFLECT || a->fill > IMGREC_FILL_BLACK)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "augment: fill is %d, not IMGREC_FILL_REFLECT, _EDGE "
@@ -193,7 +204,7 @@ static int take_count(imgrec_augment *a, struct error *e,
   if (value->s && !imgrec__parse_int(value->s, value->n, &n))
     return fail_value(e, name, value, "it is a whole number");
   if (n < 0 || n > IMGREC__TONES_MAX)
-    return fail_range(e, "randaugment", 0.0f, IMGREC__TONES_MAX);
+    return fail_count(e);
   a->randaugment = (int32_t)n;
   return IMGREC_OK;
 }
@@ -207,6 +218,8 @@ static int take_float(imgrec_augment *a, struct error *e,
       continue;
     if (value->s && !imgrec__parse_float(value->s, value->n, &v))
       return fail_value(e, name, value, "it is a number");
+    if (v == 0.0f && !may_be_zero(f))
+      return fail_range(e, f);
     *place_of(a, f) = v;
     return IMGREC_OK;
   }
@@ -229,6 +242,12 @@ static int take_item(imgrec_augment *a, struct error *e,
   return take_float(a, e, &name, &value);
 }
 
+/* In the struct a chance of 0 stands for the usual one. */
+static void drop_degraded(imgrec_augment *a) {
+  if (a->degrade == 0.0f)
+    a->blur = a->noise = a->jpeg = 0.0f;
+}
+
 static int parse(imgrec_augment *a, struct error *e, const char *text) {
   const char *s = text;
   for (;; s++) {
@@ -239,8 +258,10 @@ static int parse(imgrec_augment *a, struct error *e, const char *text) {
       return status;
     s += item.n;
     if (*s == '\0')
-      return IMGREC_OK;
+      break;
   }
+  drop_degraded(a);
+  return IMGREC_OK;
 }
 
 int imgrec_augment_parse(imgrec_augment *augment, imgrec_context *ctx,
