@@ -132,6 +132,22 @@ static void test_split__neither_side_loses_a_class(void **state) {
   imgrec_dataset_destroy(d);
 }
 
+static void test_split__an_only_image_stays(void **state) {
+  (void)state;
+  const int counts[CLASSES] = {1, 4, 0, 1};
+  const float fractions[] = {0.1f, 0.5f, 0.99f};
+  imgrec_dataset *d = make(counts), *a, *b;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(imgrec_dataset_split(&a, &b, d, fractions[i], 1), 0);
+    assert_int_equal(count_class(a, 0), 1);
+    assert_int_equal(count_class(a, 3), 1);
+    assert_int_equal(count_class(b, 0) + count_class(b, 3), 0);
+    imgrec_dataset_destroy(a);
+    imgrec_dataset_destroy(b);
+  }
+  imgrec_dataset_destroy(d);
+}
+
 static void test_split__of_a_split(void **state) {
   (void)state;
   const int counts[CLASSES] = {20, 20, 20, 20};
@@ -158,6 +174,8 @@ static void test_split__refused(void **state) {
   assert_int_equal(imgrec_dataset_split(&a, &b, d, 0.2f, 1),
                    IMGREC_ERR_ARGUMENT);
   assert_non_null(strstr(imgrec_last_error(ctx), "would be empty"));
+  assert_int_equal(imgrec_dataset_split(&a, &b, d, 0.5f, 1),
+                   IMGREC_ERR_ARGUMENT);
   assert_int_equal(imgrec_dataset_split(NULL, &b, d, 0.2f, 1),
                    IMGREC_ERR_ARGUMENT);
   assert_null(a);
@@ -173,6 +191,7 @@ int main(void) {
       CASE(test_split__every_image_on_one_side_in_order),
       CASE(test_split__by_seed),
       CASE(test_split__neither_side_loses_a_class),
+      CASE(test_split__an_only_image_stays),
       CASE(test_split__of_a_split),
       CASE(test_split__refused),
   };

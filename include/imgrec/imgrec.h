@@ -777,7 +777,8 @@ IMGREC_API int imgrec_dataset_from_memory(imgrec_dataset **out,
                                           const imgrec_tensor *labels,
                                           int classes);
 /* Two new data sets over the same images: `fraction` of each class (rounded;
- * at least one where the class has two) goes to `second`.  By seed. */
+ * where the class has two, at least one on either side; an only one stays in
+ * `first`) goes to `second`.  By seed. */
 IMGREC_API int imgrec_dataset_split(imgrec_dataset **first,
                                     imgrec_dataset **second,
                                     const imgrec_dataset *dataset,

@@ -51,11 +51,12 @@ static void group(struct split *s, const struct imgrec_dataset *d) {
     s->members[s->starts[class_of(d, i) + 1]++] = i;
 }
 
-/* Rounded, and with two images or more at least one on either side. */
+/* Rounded, and with two images or more at least one on either side; an only one
+ * stays. */
 static size_t share(size_t n, float fraction) {
   size_t k = (size_t)((double)fraction * (double)n + 0.5);
   if (n < 2)
-    return k;
+    return 0;
   return k < 1 ? 1 : min_size(k, n - 1);
 }
 
@@ -108,7 +109,7 @@ static int take_side(struct imgrec_dataset **out,
 static int take_both(imgrec_dataset **first, imgrec_dataset **second,
                      const struct imgrec_dataset *d, const struct split *s) {
   struct imgrec_dataset *a, *b;
-  if (s->moved == 0 || s->moved == d->count)
+  if (s->moved == 0)
     return imgrec__fail(&d->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_dataset_split: no class has two images, so one "
                         "side would be empty");
