@@ -156,6 +156,7 @@ static void test_csv__damaged(void **state) {
   expect_bad("1.pgm,\"dog\n", "never closed");
   expect_bad("1.pgm,\"dog\"gy\n", "behind a closing quote");
   expect_bad("1.pgm,dog,maybe\n", "the part is 'maybe'");
+  expect_bad("1.pgm,caf\xe9\n", "the label 'caf\\xe9' is not UTF-8 text");
   expect_bad("path,label,part\n1.pgm,dog\n", "line 2 has 2 fields;");
 }
 

@@ -200,13 +200,25 @@ static void test_folder__names_of_any_bytes(void **state) {
 #if defined(_WIN32) /* whose names are of UTF-16 */
   skip();
 #endif
-  put_grey(root, "\xff\xfe/%s%n.pgm", 1, 1, 1);
+  put_grey(root, "%s%n/\xff\xfe.pgm", 1, 1, 1);
+  put_text(root, "\xff/notes.txt", "x"); /* is no class */
   imgrec_dataset *d = expect_dataset(
       ctx, root, NULL, IMGREC_PART_ANY,
       "folder per class: 1 grey image of 1 x 1 pixels, 1 class, 1 each");
-  assert_string_equal(imgrec_dataset_label(d, 0), "\xff\xfe");
-  assert_string_equal(source(d, 0), "\xff\xfe/%s%n.pgm");
+  assert_string_equal(imgrec_dataset_label(d, 0), "%s%n");
+  assert_string_equal(source(d, 0), "%s%n/\xff\xfe.pgm");
   imgrec_dataset_destroy(d);
+}
+
+static void test_folder__class_that_is_no_text(void **state) {
+  (void)state;
+#if defined(_WIN32) /* whose names have none */
+  skip();
+#endif
+  put_grey(root, "a/1.pgm", 1, 1, 1);
+  put_grey(root, "caf\xe9 1/1.pgm", 1, 1, 1);
+  expect_failure(ctx, root, NULL, IMGREC_PART_ANY, IMGREC_ERR_FORMAT,
+                 "/folder': the folder 'caf\\xe9 1' is not UTF-8 text");
 }
 
 static void test_folder__photos(void **state) {
@@ -242,6 +254,7 @@ int main(void) {
       CASE(test_folder__unreadable_files_are_listed),
       CASE(test_folder__all_unreadable),
       CASE(test_folder__names_of_any_bytes),
+      CASE(test_folder__class_that_is_no_text),
       CASE(test_folder__photos),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

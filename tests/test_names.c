@@ -164,6 +164,31 @@ static void test_names__part_missing_is_told(void **state) {
                       "'data' has no part 'val'; it does not come in parts");
 }
 
+static void test_names__text_of_classes(void **state) {
+  (void)state;
+  struct strings s;
+  struct error e;
+  char long_name[2000];
+  imgrec__strings_init(&s, &allocator);
+  add(&s, "caf\xc3\xa9");
+  assert_int_equal(imgrec__names_check(&e, "data", "the label", &s), 0);
+  add(&s, "a\\\t\xe9~");
+  assert_int_equal(imgrec__names_check(&e, "data", "the label", &s),
+                   IMGREC_ERR_FORMAT);
+  assert_string_equal(e.text,
+                      "'data': the label 'a\\x5c\\x09\\xe9~' is not UTF-8 "
+                      "text, as names of classes must be");
+  imgrec__strings_free(&s);
+  imgrec__strings_init(&s, &allocator);
+  memset(long_name, 0xff, sizeof long_name - 1);
+  long_name[sizeof long_name - 1] = '\0';
+  add(&s, long_name);
+  assert_int_equal(imgrec__names_check(&e, "data", "the label", &s),
+                   IMGREC_ERR_FORMAT);
+  assert_non_null(strstr(e.text, "\\xff' is not UTF-8 text"));
+  imgrec__strings_free(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_names__list_keeps_strings),
@@ -175,6 +200,7 @@ int main(void) {
       cmocka_unit_test(test_names__part_words),
       cmocka_unit_test(test_names__part_choose),
       cmocka_unit_test(test_names__part_missing_is_told),
+      cmocka_unit_test(test_names__text_of_classes),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -95,6 +95,15 @@ static void test_store__name_file(void **state) {
   assert_string_equal(imgrec__strings_get(&store->classes, 2), "three");
 }
 
+static void test_store__name_file_of_another_code(void **state) {
+  (void)state;
+  put_text(root, "names", "one\ncaf\xe9\n");
+  assert_int_equal(imgrec__store_name_file(store, root, "names"),
+                   IMGREC_ERR_FORMAT);
+  assert_non_null(strstr(imgrec_last_error(ctx),
+                         "/names': the line 'caf\\xe9' is not UTF-8 text"));
+}
+
 static void test_store__name_file_of_bytes(void **state) {
   (void)state;
   put_bytes(root, "names", "a\0b", 3);
@@ -111,6 +120,7 @@ int main(void) {
       CASE(test_store__probe_looks_further),
       CASE(test_store__numbers_as_names),
       CASE(test_store__name_file),
+      CASE(test_store__name_file_of_another_code),
       CASE(test_store__name_file_of_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

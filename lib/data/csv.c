@@ -268,7 +268,7 @@ static int number_classes(struct store *s, const struct table *t,
     return imgrec__fail(&ctx->error, IMGREC_ERR_LIMIT,
                         "'%s' has more than %d classes", path,
                         IMGREC__CLASSES_MAX);
-  return IMGREC_OK;
+  return imgrec__names_check(&ctx->error, path, "the label", &s->classes);
 }
 
 /* ---- The reader --------------------------------------------------------- */

@@ -50,6 +50,11 @@ int imgrec__ends_in(const char *name, const char *suffix);
 /* Sets `out` to the folder's path and the name in it; the text's own sticky
  * error says whether it could. */
 void imgrec__join(struct text *out, const char *folder, const char *name);
+/* Fails with IMGREC_ERR_FORMAT when one of `names`, of classes, is not UTF-8:
+ * models and results could not have it.  `what` is it in `path`: "the label".
+ */
+int imgrec__names_check(struct error *e, const char *path, const char *what,
+                        const struct strings *names);
 /* Fails with the reason why `path` cannot be opened. */
 int imgrec__fail_open(struct imgrec_context *ctx, const char *path);
 

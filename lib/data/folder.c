@@ -215,7 +215,9 @@ static int read_classes(struct scan *scan) {
   if (status == IMGREC_OK && imgrec__strings_failed(&s->classes))
     return imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                "the list of classes");
-  return status;
+  return status < 0 ? status
+                    : imgrec__names_check(&ctx->error, scan->roots[0],
+                                          "the folder", &s->classes);
 }
 
 /* ---- The reader --------------------------------------------------------- */

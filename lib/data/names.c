@@ -2,6 +2,7 @@
 /* Names: lists of strings in one block, words of file names, parts. */
 #include "data/data.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void imgrec__strings_init(struct strings *s, struct allocator *a) {
@@ -106,6 +107,35 @@ int imgrec__fail_open(struct imgrec_context *ctx, const char *path) {
   int status = imgrec__read_head(ctx, e, path, &byte, sizeof byte, &n);
   return status < 0 ? status
                     : imgrec__fail(e, IMGREC_ERR_IO, "cannot read '%s'", path);
+}
+
+/* Bytes that a terminal may not show, and a backslash, as \xNN; cut to size. */
+static void escape(char *out, size_t size, const char *s) {
+  size_t n = 0;
+  for (; *s != '\0' && n + 5 <= size; s++) {
+    unsigned char c = (unsigned char)*s;
+    if (c >= ' ' && c < 0x7f && c != '\\')
+      out[n++] = *s;
+    else
+      n += (size_t)snprintf(out + n, size - n, "\\x%02x", c);
+  }
+  out[n] = '\0';
+}
+
+int imgrec__names_check(struct error *e, const char *path, const char *what,
+                        const struct strings *names) {
+  for (size_t i = 0; i < names->count; i++) {
+    const char *name = imgrec__strings_get(names, i);
+    char shown[200];
+    if (imgrec__utf8_valid(name, strlen(name)))
+      continue;
+    escape(shown, sizeof shown, name);
+    return imgrec__fail(e, IMGREC_ERR_FORMAT,
+                        "'%s': %s '%s' is not UTF-8 text, as names of classes "
+                        "must be",
+                        path, what, shown);
+  }
+  return IMGREC_OK;
 }
 
 static const struct {

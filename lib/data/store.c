@@ -214,6 +214,8 @@ static int read_names(struct store *s, const char *path) {
   if (imgrec__strings_failed(&s->classes))
     status = imgrec__fail_memory(&ctx->error, &ctx->allocator,
                                  "the names of the classes");
+  if (status >= 0)
+    status = imgrec__names_check(&ctx->error, path, "the line", &s->classes);
   return status < 0 ? status : 1;
 }
 
