@@ -187,6 +187,30 @@ static void test_folder__unreadable_files_are_listed(void **state) {
   imgrec_dataset_destroy(d);
 }
 
+/* Pictures of formats that are not read are no less than damaged ones. */
+static void test_folder__other_formats_are_listed(void **state) {
+  (void)state;
+  static const char *const names[] = {"b/1.webp", "b/2.GIF",  "b/3.tif",
+                                      "b/4.tiff", "b/5.heic", "b/6.heif",
+                                      "b/7.avif", "b/8.jxl"};
+  put_grey(root, "a/1.jfif", 1, 1, 7);
+  put_grey(root, "a/2.jpe", 1, 1, 8);
+  for (size_t i = 0; i < 8; i++)
+    put_bytes(root, names[i], "RIFF\4\0\0\0WEBPVP8 ", 16);
+  imgrec_dataset *d = expect_dataset(
+      ctx, root, NULL, IMGREC_PART_ANY,
+      "folder per class: 2 grey images of 1 x 1 pixels, 2 classes, 0-2 each; "
+      "8 files could not be read");
+  assert_string_equal(imgrec_dataset_label(d, 1), "b");
+  assert_int_equal(imgrec_dataset_skipped(d), 8);
+  for (int i = 0; i < 8; i++) {
+    const char *reason = imgrec_dataset_skipped_reason(d, i);
+    assert_non_null(strstr(reason, names[i]));
+    assert_non_null(strstr(reason, "': this is a WebP image; only JPEG, "));
+  }
+  imgrec_dataset_destroy(d);
+}
+
 static void test_folder__all_unreadable(void **state) {
   (void)state;
   put_text(root, "a/1.jpg", "");
@@ -252,6 +276,7 @@ int main(void) {
       CASE(test_folder__train_among_vehicles),
       CASE(test_folder__without_images),
       CASE(test_folder__unreadable_files_are_listed),
+      CASE(test_folder__other_formats_are_listed),
       CASE(test_folder__all_unreadable),
       CASE(test_folder__names_of_any_bytes),
       CASE(test_folder__class_that_is_no_text),

@@ -104,6 +104,18 @@ static void test_names__words_of_any_case(void **state) {
   assert_false(imgrec__ends_in("a.jpg.txt", ".jpg"));
 }
 
+static void test_names__of_pictures(void **state) {
+  (void)state;
+  static const char *const names[] = {"a.jpg", "a.JFIF", ".jpe",  "a.b.webp",
+                                      "a.gif", "a.TIF",  "a.heic"};
+  static const char *const others[] = {"", "jpg", "a.jpg.txt", "a.svg", "a."};
+  for (size_t i = 0; i < 7; i++)
+    assert_true(imgrec__is_image_name(names[i], strlen(names[i])));
+  for (size_t i = 0; i < 5; i++)
+    assert_false(imgrec__is_image_name(others[i], strlen(others[i])));
+  assert_false(imgrec__is_image_name("a.jpg", 4));
+}
+
 static void test_names__paths(void **state) {
   (void)state;
   struct text t;
@@ -196,6 +208,7 @@ int main(void) {
       cmocka_unit_test(test_names__sort_keeps_equal_ones),
       cmocka_unit_test(test_names__out_of_memory_is_sticky),
       cmocka_unit_test(test_names__words_of_any_case),
+      cmocka_unit_test(test_names__of_pictures),
       cmocka_unit_test(test_names__paths),
       cmocka_unit_test(test_names__part_words),
       cmocka_unit_test(test_names__part_choose),

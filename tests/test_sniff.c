@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "image/image.h"
 #include "image_files.h"
 
@@ -101,7 +103,7 @@ static void test_sniff__probe_turns_the_size(void **state) {
 static void test_sniff__unknown_kind(void **state) {
   (void)state;
   static const char *const heads[] = {
-      "", "P", "P7", "GIF89a", "\xFF\xD8\0", "\x89PNG\r\n\x1a"};
+      "", "P", "P7", "RIFF\1\1\1\1WAVE", "\xFF\xD8\0", "\x89PNG\r\n\x1a"};
   int h = -1, w, c;
   for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
     file.size = 0;
@@ -110,6 +112,36 @@ static void test_sniff__unknown_kind(void **state) {
     assert_string_equal(error.text, "not a JPEG, PNG, BMP or PNM image");
   }
   assert_int_equal(h, -1);
+}
+
+static void test_sniff__other_pictures_are_named(void **state) {
+  (void)state;
+  static const struct {
+    const char *head, *name;
+    size_t n;
+  } cases[] = {{"GIF89a", "GIF", 6},
+               {"RIFF\1\0\0\0WEBPVP8 ", "WebP", 16},
+               {"II*\0\10\0\0\0", "TIFF", 8},
+               {"MM\0*\0\0\0\10", "TIFF", 8},
+               {"\0\0\0 ftypavif", "AVIF", 12},
+               {"\0\0\0 ftypheic", "HEIF", 12},
+               {"\0\0\0 ftypmif1", "HEIF", 12},
+               {"\0\0\0\fJXL \r\n", "JPEG XL", 10},
+               {"\0\0\0\fjP  \r\n", "JPEG 2000", 10}};
+  int h, w, c;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char sentence[100];
+    snprintf(sentence, sizeof sentence,
+             "this is a %s image; only JPEG, PNG, BMP and PNM are read",
+             cases[i].name);
+    file.size = 0;
+    put(&file, cases[i].head, cases[i].n);
+    assert_int_equal(probe(&h, &w, &c), IMGREC_ERR_UNSUPPORTED);
+    assert_string_equal(error.text, sentence);
+    file.size = 1; /* too short to say */
+    assert_int_equal(probe(&h, &w, &c), IMGREC_ERR_UNSUPPORTED);
+    assert_string_equal(error.text, "not a JPEG, PNG, BMP or PNM image");
+  }
 }
 
 static void test_sniff__limits_of_size(void **state) {
@@ -133,6 +165,7 @@ int main(void) {
       cmocka_unit_test(test_sniff__probes_each_format),
       cmocka_unit_test(test_sniff__probe_turns_the_size),
       cmocka_unit_test(test_sniff__unknown_kind),
+      cmocka_unit_test(test_sniff__other_pictures_are_named),
       cmocka_unit_test(test_sniff__limits_of_size),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

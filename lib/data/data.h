@@ -47,6 +47,9 @@ void *imgrec__grow(struct allocator *a, void *array, size_t count,
 int imgrec__same_word(const char *s, size_t n, const char *word);
 /* 1 when `name` ends in `suffix` likewise. */
 int imgrec__ends_in(const char *name, const char *suffix);
+/* 1 when name[0..n) ends as names of pictures do, of formats that are read or
+ * not. */
+int imgrec__is_image_name(const char *name, size_t n);
 /* Sets `out` to the folder's path and the name in it; the text's own sticky
  * error says whether it could. */
 void imgrec__join(struct text *out, const char *folder, const char *name);

@@ -10,16 +10,6 @@
 
 #define MAX_DEPTH 32
 
-static const char *const suffixes[] = {".jpg", ".jpeg", ".jpe", ".png", ".bmp",
-                                       ".pnm", ".pbm",  ".pgm", ".ppm"};
-
-static int is_image_name(const char *name) {
-  for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-    if (imgrec__ends_in(name, suffixes[i]))
-      return 1;
-  return 0;
-}
-
 /* ---- One folder --------------------------------------------------------- */
 
 /* What one listing adds to. */
@@ -45,7 +35,7 @@ static int add_entry(void *user, const char *name, int kind) {
     kind = info.kind;
   if (kind == FILE_FOLDER)
     imgrec__strings_add(l->folders, l->path.data, l->path.length);
-  else if (is_image_name(name))
+  else if (imgrec__is_image_name(name, strlen(name)))
     imgrec__strings_add(l->images, l->path.data, l->path.length);
   return 1;
 }

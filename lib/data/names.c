@@ -86,9 +86,27 @@ int imgrec__same_word(const char *s, size_t n, const char *word) {
   return word[n] == '\0';
 }
 
-int imgrec__ends_in(const char *name, const char *suffix) {
-  size_t n = strlen(name), m = strlen(suffix);
+static int ends_in(const char *name, size_t n, const char *suffix) {
+  size_t m = strlen(suffix);
   return n >= m && imgrec__same_word(name + n - m, m, suffix);
+}
+
+int imgrec__ends_in(const char *name, const char *suffix) {
+  return ends_in(name, strlen(name), suffix);
+}
+
+/* Those that are read, then others: to pass these over in silence would make a
+ * class smaller than it looks. */
+static const char *const image_suffixes[] = {
+    ".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".bmp", ".pnm",
+    ".pbm",  ".pgm",  ".ppm",  ".webp", ".gif", ".tif", ".tiff",
+    ".heic", ".heif", ".avif", ".jxl",  ".jp2"};
+
+int imgrec__is_image_name(const char *name, size_t n) {
+  for (size_t i = 0; i < sizeof image_suffixes / sizeof image_suffixes[0]; i++)
+    if (ends_in(name, n, image_suffixes[i]))
+      return 1;
+  return 0;
 }
 
 void imgrec__join(struct text *out, const char *folder, const char *name) {

@@ -80,6 +80,39 @@ static int format_of(const unsigned char *b, size_t size) {
   return PICTURE_NONE;
 }
 
+/* Pictures that are known by what they have at one place, and not read. */
+static const struct {
+  size_t at, n;
+  const char *bytes, *name;
+} foreign[] = {
+    {0, 4, "GIF8", "GIF"},
+    {8, 4, "WEBP", "WebP"},
+    {0, 4, "II*\0", "TIFF"},
+    {0, 4, "MM\0*", "TIFF"},
+    {4, 8, "ftypavif", "AVIF"},
+    {4, 8, "ftypavis", "AVIF"},
+    {4, 7, "ftyphei", "HEIF"},
+    {4, 7, "ftyphev", "HEIF"},
+    {4, 8, "ftypmif1", "HEIF"},
+    {4, 8, "ftypmsf1", "HEIF"},
+    {0, 8, "\0\0\0\fJXL ", "JPEG XL"},
+    {0, 2, "\xFF\n", "JPEG XL"},
+    {0, 8, "\0\0\0\fjP  ", "JPEG 2000"},
+};
+
+static int fail_format(struct error *e, const unsigned char *b, size_t size) {
+  for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+    size_t at = foreign[i].at, n = foreign[i].n;
+    if (size >= at + n && memcmp(b + at, foreign[i].bytes, n) == 0)
+      return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED,
+                          "this is a %s image; only JPEG, PNG, BMP and PNM are "
+                          "read",
+                          foreign[i].name);
+  }
+  return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED,
+                      "not a JPEG, PNG, BMP or PNM image");
+}
+
 int imgrec__sniff(struct picture *out, struct error *e, const void *bytes,
                   size_t size) {
   struct picture p = {format_of(bytes, size), 0, 0, 0, 1};
@@ -98,8 +131,7 @@ int imgrec__sniff(struct picture *out, struct error *e, const void *bytes,
     status = imgrec__pnm_header(&p, e, bytes, size);
     break;
   default:
-    return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED,
-                        "not a JPEG, PNG, BMP or PNM image");
+    return fail_format(e, bytes, size);
   }
   if (status < 0)
     return status;
