@@ -95,6 +95,42 @@ static void test_csv__columns_by_name(void **state) {
   imgrec_dataset_destroy(d);
 }
 
+static void test_csv__id_is_the_last_choice(void **state) {
+  (void)state;
+  imgrec_dataset *d =
+      open_table("id,label\n1.pgm,dog\n3.pgm,cat\n", 0, dog_cat, 2);
+  assert_int_equal(imgrec_dataset_classes(d), 2);
+  assert_int_equal(imgrec_dataset_skipped(d), 0);
+  imgrec_dataset_destroy(d);
+  d = open_table("id,label,Image\n7,dog,1.pgm\n8,cat,3.pgm\n", 0, dog_cat, 2);
+  assert_int_equal(imgrec_dataset_skipped(d), 0);
+  imgrec_dataset_destroy(d);
+}
+
+static void test_csv__column_of_an_unknown_name(void **state) {
+  (void)state;
+  expect_bad("Image,digit\n1.pgm,3\n",
+             "table.csv' line 1 names the column 'Image', but none for the "
+             "label: that is called label, class or category, not 'digit'");
+  expect_bad("\nname,split,class\n1.pgm,train,dog\n",
+             "line 2 names the column 'class', but none for the path: that is "
+             "called path, filename, file, image, file_name, filepath or id, "
+             "not 'name'");
+  expect_bad("split,id\ntrain,1.pgm\n", "category, not 'split'");
+  expect_bad("image\n1.pgm\n", "line 1 has 1 field;");
+}
+
+/* "file" is a tool. */
+static void test_csv__class_that_is_a_word_of_columns(void **state) {
+  (void)state;
+  const char *const labels[] = {"file", "class"};
+  imgrec_dataset *d = open_table("1.pgm,file\n3.pgm,class\n", 0, labels, 2);
+  assert_int_equal(imgrec_dataset_classes(d), 2);
+  imgrec_dataset_destroy(d);
+  d = open_table("3.pgm,class\n", 0, labels + 1, 1);
+  imgrec_dataset_destroy(d);
+}
+
 static void test_csv__third_column(void **state) {
   (void)state;
   const char *text = "1.pgm,dog,train\n3.pgm,cat,Val\n";
@@ -182,6 +218,9 @@ int main(void) {
       CASE(test_csv__plain),
       CASE(test_csv__spreadsheet),
       CASE(test_csv__columns_by_name),
+      CASE(test_csv__id_is_the_last_choice),
+      CASE(test_csv__column_of_an_unknown_name),
+      CASE(test_csv__class_that_is_a_word_of_columns),
       CASE(test_csv__third_column),
       CASE(test_csv__numbers_in_their_order),
       CASE(test_csv__one_word_among_numbers),

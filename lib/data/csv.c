@@ -5,6 +5,7 @@
  * first line may name the columns, in any order. */
 #include "data/data.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Fields ------------------------------------------------------------- */
@@ -109,32 +110,71 @@ struct columns {
   int named;             /* by a first line */
 };
 
-static const char *const path_words[] = {"path",  "filename",  "file",
-                                         "image", "file_name", "filepath"};
-static const char *const label_words[] = {"label", "class", "category"};
-static const char *const part_words[] = {"part", "split"};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* What a column may be called; of several that are there the first counts. */
+static const char *const path_words[] = {
+    "path", "filename", "file", "image", "file_name", "filepath", "id", NULL};
+static const char *const label_words[] = {"label", "class", "category", NULL};
+static const char *const part_words[] = {"part", "split", NULL};
 
 static int find_column(const struct field *fields, int n,
-                       const char *const *words, size_t count) {
-  for (size_t k = 0; k < count; k++)
+                       const char *const *words) {
+  for (; *words != NULL; words++)
     for (int i = 0; i < n; i++)
-      if (imgrec__same_word(fields[i].text, fields[i].length, words[k]))
+      if (imgrec__same_word(fields[i].text, fields[i].length, *words))
         return i;
   return -1;
 }
 
-/* From the first record: its names, or path,label[,part]. */
-static struct columns find_columns(const struct field *fields, int n) {
-  struct columns c = {
-      .path = find_column(fields, n, path_words, COUNT(path_words)),
-      .label = find_column(fields, n, label_words, COUNT(label_words)),
-      .part = find_column(fields, n, part_words, COUNT(part_words)),
-      .named = 1};
-  if (c.path >= 0 && c.label >= 0)
-    return c;
-  return (struct columns){.path = 0, .label = 1, .part = n > 2 ? 2 : -1};
+static int has_image_name(const struct field *fields, int n) {
+  for (int i = 0; i < n; i++)
+    if (imgrec__is_image_name(fields[i].text, fields[i].length))
+      return 1;
+  return 0;
+}
+
+/* "a, b or c" */
+static const char *list_words(char *out, size_t size,
+                              const char *const *words) {
+  size_t n = 0;
+  for (size_t i = 0; words[i] != NULL && n < size; i++) {
+    const char *before = i == 0 ? "" : words[i + 1] != NULL ? ", " : " or ";
+    n += (size_t)snprintf(out + n, size - n, "%s%s", before, words[i]);
+  }
+  return out;
+}
+
+/* Of the path and the label the first line names only one. */
+static int fail_columns(const struct cursor *c, const struct columns *k,
+                        const struct field *fields, int n) {
+  char words[120];
+  int known = k->path >= 0 ? k->path : k->label, other = known == 0 ? 1 : 0;
+  for (int i = n - 1; i >= 0; i--)
+    if (i != known && i != k->part)
+      other = i;
+  list_words(words, sizeof words, k->path < 0 ? path_words : label_words);
+  return imgrec__fail(c->error, IMGREC_ERR_FORMAT,
+                      "'%s' line %zu names the column '%.*s', but none for the "
+                      "%s: that is called %s, not '%.*s'",
+                      c->path, c->line, (int)fields[known].length,
+                      fields[known].text, k->path < 0 ? "path" : "label", words,
+                      (int)min_size(fields[other].length, 40),
+                      fields[other].text);
+}
+
+/* From the first record: its names, or path,label[,part].  An image whose class
+ * is called "file" does not make it one of names. */
+static int find_columns(struct columns *k, const struct cursor *c,
+                        const struct field *fields, int n) {
+  *k = (struct columns){.path = find_column(fields, n, path_words),
+                        .label = find_column(fields, n, label_words),
+                        .part = find_column(fields, n, part_words),
+                        .named = 1};
+  if (k->path >= 0 && k->label >= 0)
+    return IMGREC_OK;
+  if (n > 1 && (k->path >= 0 || k->label >= 0) && !has_image_name(fields, n))
+    return fail_columns(c, k, fields, n);
+  *k = (struct columns){.path = 0, .label = 1, .part = n > 2 ? 2 : -1};
+  return IMGREC_OK;
 }
 
 /* ---- Rows --------------------------------------------------------------- */
@@ -202,10 +242,13 @@ static int add_row(struct table *t, const struct cursor *c,
 
 static int read_rows(struct table *t, struct cursor *c) {
   struct field fields[MAX_FIELDS];
-  int n = read_record(c, fields), status = IMGREC_OK;
+  int n = read_record(c, fields), status;
   if (n <= 0)
     return n;
-  struct columns k = find_columns(fields, n);
+  struct columns k;
+  status = find_columns(&k, c, fields, n);
+  if (status < 0)
+    return status;
   if (k.named)
     n = read_record(c, fields);
   for (; n > 0 && status == IMGREC_OK; n = read_record(c, fields)) {
