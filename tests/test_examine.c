@@ -329,6 +329,59 @@ static void test_examine__every_allocation_fails(void **state) {
   assert_int_equal(f.live_blocks, 0);
 }
 
+/* Of 12 images two are cut off; two more files are no images at all. */
+static imgrec_dataset *open_damaged(imgrec_context *ctx, const char *folder) {
+  imgrec_dataset *d = NULL;
+  char name[64];
+  for (int i = 0; i < 12; i++) {
+    snprintf(name, sizeof name, "%s/%c/%02d.pgm", folder, 'a' + i % 2, i);
+    if (i == 4 || i == 7)
+      put_text(root, name, "P5 40 40 255\nshort");
+    else
+      put_picture(name, 100 + (uint64_t)i, 4, 0);
+  }
+  snprintf(name, sizeof name, "%s/a/no.png", folder);
+  put_text(root, name, "no image");
+  snprintf(name, sizeof name, "%s/b/no.jpg", folder);
+  put_text(root, name, "no image");
+  assert_ok(ctx, open_part(&d, ctx, root, folder, IMGREC_PART_ANY));
+  return d;
+}
+
+static int64_t count_readable(const imgrec_dataset *d) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < imgrec_dataset_size(d); i++)
+    n += imgrec_dataset_readable(d, i);
+  return n;
+}
+
+/* Each file counts once, on the side where it is. */
+static void test_examine__unreadable_of_a_split(void **state) {
+  (void)state;
+  imgrec_context *ctx = new_context(1);
+  imgrec_dataset *whole = open_damaged(ctx, "damaged"), *d[2];
+  for (uint64_t seed = 0; seed < 8; seed++) {
+    imgrec_examination *e = NULL;
+    assert_ok(ctx, imgrec_dataset_split(&d[0], &d[1], whole, 0.5f, seed));
+    assert_ok(ctx, imgrec_dataset_examine(&e, d, 2, NULL));
+    imgrec_data_summary a = summary(e, 0), b = summary(e, 1);
+    assert_int_equal(imgrec_dataset_skipped(whole), 4);
+    assert_int_equal(a.unreadable + b.unreadable, 4);
+    assert_int_equal(a.unreadable, 2 + imgrec_dataset_size(d[0]) - a.images);
+    assert_int_equal(b.unreadable, imgrec_dataset_size(d[1]) - b.images);
+    assert_int_equal(count_readable(d[0]), a.images);
+    assert_int_equal(count_readable(d[1]), b.images);
+    imgrec_examination_destroy(e);
+    imgrec_dataset_destroy(d[0]);
+    imgrec_dataset_destroy(d[1]);
+  }
+  assert_int_equal(count_readable(whole), 10);
+  assert_int_equal(imgrec_dataset_readable(whole, -1), 0);
+  assert_int_equal(imgrec_dataset_readable(whole, 12), 0);
+  imgrec_dataset_destroy(whole);
+  imgrec_context_destroy(ctx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_examine__finds_all),
@@ -337,6 +390,7 @@ int main(void) {
       cmocka_unit_test(test_examine__progress_and_cancel),
       cmocka_unit_test(test_examine__decode_hook),
       cmocka_unit_test(test_examine__arguments),
+      cmocka_unit_test(test_examine__unreadable_of_a_split),
       cmocka_unit_test(test_examine__every_allocation_fails),
   };
   return cmocka_run_group_tests(tests, setup, NULL);

@@ -203,6 +203,7 @@ static void call_data(struct world *w) {
   int64_t hwc[3];
   LOOK(imgrec_dataset_shape(opened, hwc));
   LOOK(imgrec_dataset_description(opened));
+  LOOK(imgrec_dataset_readable(opened, 0));
   LOOK(imgrec_dataset_skipped(opened));
   LOOK(imgrec_dataset_skipped_reason(opened, 0));
   MAKE(imgrec_dataset_image(&made, opened, 0));

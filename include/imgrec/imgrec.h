@@ -802,7 +802,13 @@ IMGREC_API void imgrec_dataset_shape(const imgrec_dataset *dataset,
                                      int64_t shape[3]);
 /* One line: "folder per class: 450 images, 10 classes, 45 each, ...". */
 IMGREC_API const char *imgrec_dataset_description(const imgrec_dataset *d);
-/* Files that could not be read, and the sentence for each. */
+/* 0 for an image that was found unreadable after the data set was opened, 1 for
+ * others; a sentence for it is among the skipped files, and it counts in
+ * imgrec_dataset_size still. */
+IMGREC_API int imgrec_dataset_readable(const imgrec_dataset *dataset,
+                                       int64_t index);
+/* Files that could not be read, and the sentence for each.  Data sets that come
+ * of a split have one list. */
 IMGREC_API int imgrec_dataset_skipped(const imgrec_dataset *dataset);
 IMGREC_API const char *imgrec_dataset_skipped_reason(const imgrec_dataset *d,
                                                      int index);
@@ -858,7 +864,9 @@ IMGREC_API void imgrec_examination_destroy(imgrec_examination *examination);
 typedef struct imgrec_data_summary {
   size_t struct_size;
   int64_t images;     /* that can be read */
-  int64_t unreadable; /* files of the data set that cannot */
+  int64_t unreadable; /* files of the data set that cannot; those that were
+                         left out when it was opened count once, in the first
+                         set of the call that comes of it by a split */
   int64_t grey;       /* images of one channel */
   /* Images with an exact (else a near) duplicate before them in their own
    * set, and in an earlier set; and those labelled otherwise than one. */

@@ -327,6 +327,9 @@ inline namespace IMGREC_NAMED(not_throwing, imgrec_version_number) {
     int class_of(int64_t index) const {
       return imgrec_dataset_class(get(), index);
     }
+    bool readable(int64_t index) const {
+      return imgrec_dataset_readable(get(), index) != 0;
+    }
     std::string source(int64_t index) const {
       return imgrec_dataset_source(get(), index);
     }

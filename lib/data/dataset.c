@@ -252,6 +252,12 @@ static void packed_source(char *out, size_t size, const struct store *s,
            (long long)(item - s->firsts[file]));
 }
 
+int imgrec_dataset_readable(const imgrec_dataset *dataset, int64_t index) {
+  const unsigned char *bad = dataset->store->bad;
+  return has_image(dataset, index) &&
+         (bad == NULL || !bad[dataset->items[index]]);
+}
+
 const char *imgrec_dataset_source(imgrec_dataset *dataset, int64_t index) {
   const struct store *s = dataset->store;
   if (!has_image(dataset, index))

@@ -116,6 +116,27 @@ static void three_of(int32_t out[3], int32_t *v, int64_t n) {
   out[2] = v[n - 1];
 }
 
+/* Files that were left out when the store was filled, so that no set has them:
+ * of all that it lists, those that no item stands for. */
+static int64_t left_out(const struct store *s) {
+  int64_t n = (int64_t)s->skipped_count;
+  for (int64_t i = 0; s->bad != NULL && i < s->count; i++)
+    n -= s->bad[i];
+  return n > 0 ? n : 0;
+}
+
+/* Sets of one store share its list; what was left out is the first one's. */
+static int64_t count_unreadable(const struct similar *x, int set) {
+  const struct imgrec_dataset *d = x->datasets[set];
+  int64_t n = 0;
+  int first = 0;
+  while (x->datasets[first]->store != d->store)
+    first++;
+  for (int64_t i = 0; i < d->count; i++)
+    n += !imgrec_dataset_readable(d, i);
+  return first == set ? n + left_out(d->store) : n;
+}
+
 /* v: room for the images of the set. */
 static void measure(imgrec_data_summary *s, const struct similar *x, int set,
                     int32_t *v) {
@@ -133,7 +154,7 @@ static void measure(imgrec_data_summary *s, const struct similar *x, int set,
     if (seen[i].status >= 0)
       v[n++] = seen[i].width;
   three_of(s->width, v, n);
-  s->unreadable = (int64_t)x->datasets[set]->store->skipped_count;
+  s->unreadable = count_unreadable(x, set);
 }
 
 int imgrec__examination_new(struct imgrec_examination **out,

@@ -72,6 +72,11 @@ class Dataset(Object):
     def class_of(self, index: int) -> int:
         return int(lib.imgrec_dataset_class(self.handle, self._index(index)))
 
+    def readable(self, index: int) -> bool:
+        """False once the image was found to be unreadable."""
+        return bool(lib.imgrec_dataset_readable(self.handle,
+                                                self._index(index)))
+
     def source(self, index: int) -> str:
         """The image's path, or "FILE#index" in a packed file."""
         with self.context.alone():  # each call has the text in one place

@@ -959,6 +959,8 @@ FUNCTIONS = {
     (None, [c_void_p, POINTER(c_int64)]),
     "imgrec_dataset_description":
     (c_char_p, [c_void_p]),
+    "imgrec_dataset_readable":
+    (c_int, [c_void_p, c_int64]),
     "imgrec_dataset_skipped":
     (c_int, [c_void_p]),
     "imgrec_dataset_skipped_reason":
