@@ -204,6 +204,10 @@ const char *part_name(int part);
 /* Renumbers `data` to the classes of `model`.  Data whose classes have numbers
  * for names fit any model with as many classes. */
 int match_classes(imgrec_dataset *data, const imgrec_model *model);
+/* The names of --labels, as many as `data` has classes, which must be numbered:
+ * names of their own are what other data is matched by. */
+int read_class_names(struct name_list *out, const struct settings *s,
+                     const imgrec_dataset *data, const char *command);
 /* The skipped files of a data set to stderr, the first few by name. */
 void warn_skipped(const imgrec_dataset *data, const char *command);
 /* The same without the first `first` of them. */

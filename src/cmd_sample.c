@@ -101,14 +101,8 @@ static int open_data(struct sampler *sampler) {
                       parts, s->part ? 1 : 3) < 0)
     return fail(NAME, "%s", imgrec_last_error(sampler->ctx));
   warn_skipped(sampler->data, NAME);
-  if (s->labels == NULL)
-    return EXIT_OK;
-  int code = read_names(&sampler->labels, s->labels, NAME);
-  int classes = imgrec_dataset_classes(sampler->data);
-  if (code == EXIT_OK && sampler->labels.count != classes)
-    return fail(NAME, "--labels: %s names %d classes, the data has %d",
-                s->labels, sampler->labels.count, classes);
-  return code;
+  return s->labels ? read_class_names(&sampler->labels, s, sampler->data, NAME)
+                   : EXIT_OK;
 }
 
 static int write_all(struct sampler *sampler) {

@@ -94,18 +94,14 @@ static int split_off_validation(struct job *job) {
 static int open_data(struct job *job) {
   const struct settings *s = job->s;
   int code = open_train(job);
+  if (code == EXIT_OK && s->labels != NULL)
+    code = read_class_names(&job->labels, s, job->train, NAME);
   if (code == EXIT_OK)
     code = open_other(job, &job->val, s->val, IMGREC_PART_VAL);
   if (code == EXIT_OK)
     code = open_other(job, &job->test, s->test, IMGREC_PART_TEST);
   if (code == EXIT_OK && job->val == NULL && s->val_split > 0)
     code = split_off_validation(job);
-  if (code == EXIT_OK && s->labels != NULL)
-    code = read_names(&job->labels, s->labels, NAME);
-  int classes = code == EXIT_OK ? imgrec_dataset_classes(job->train) : 0;
-  if (code == EXIT_OK && s->labels != NULL && job->labels.count != classes)
-    return fail(NAME, "--labels: %s names %d classes, the data has %d",
-                s->labels, job->labels.count, classes);
   if (code == EXIT_OK && !count_classes(&job->sizes, job->train))
     return fail(NAME, "out of memory");
   return code;

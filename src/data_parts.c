@@ -85,6 +85,23 @@ int match_classes(imgrec_dataset *data, const imgrec_model *model) {
   return status;
 }
 
+int read_class_names(struct name_list *out, const struct settings *s,
+                     const imgrec_dataset *data, const char *command) {
+  int classes = imgrec_dataset_classes(data);
+  char name[NAME_SIZE];
+  if (!classes_are_numbered(data))
+    return usage_error(
+        command,
+        "--labels is for classes that are numbered; those of the data have "
+        "names of their own, such as '%s'",
+        printable(name, sizeof name, imgrec_dataset_label(data, 0)));
+  int code = read_names(out, s->labels, command);
+  if (code == EXIT_OK && out->count != classes)
+    return fail(command, "--labels: %s names %d classes, the data has %d",
+                s->labels, out->count, classes);
+  return code;
+}
+
 void warn_skipped(const imgrec_dataset *data, const char *command) {
   warn_skipped_from(data, 0, command);
 }

@@ -441,6 +441,13 @@ test_labels() {
   says '"labels":\["zero","one",.*,"n\\"i\\\\ne"\]'
   expect 0 eval "$tmp/named.imgrec" "$digits"
   says ' zero$'
+  mkdir -p "$tmp/own/cat" "$tmp/own/dog"
+  echo 'P2 2 2 255 9 1 2 3' | tee "$tmp/own/cat/1.pgm" >"$tmp/own/dog/1.pgm"
+  printf 'x\ny\n' >"$tmp/two_names"
+  for command in train sample; do
+    expect 2 $command "$tmp/own" --labels "$tmp/two_names" -o "$tmp/none"
+    complains "names of their own, such as 'cat'"
+  done
 }
 
 test_eval() {
