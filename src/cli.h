@@ -208,11 +208,18 @@ int match_classes(imgrec_dataset *data, const imgrec_model *model);
  * names of their own are what other data is matched by. */
 int read_class_names(struct name_list *out, const struct settings *s,
                      const imgrec_dataset *data, const char *command);
-/* The skipped files of a data set to stderr, the first few by name. */
+/* Images that are not known to be unreadable. */
+int64_t count_images(const imgrec_dataset *data);
+/* The same of each class, for free(); NULL when out of memory. */
+int64_t *count_by_class(const imgrec_dataset *data);
+/* The skipped files of a data set that was opened to stderr, the first few by
+ * name, and the classes that have no others. */
 void warn_skipped(const imgrec_dataset *data, const char *command);
-/* The same without the first `first` of them. */
+/* The files alone, from `first` on: those found since. */
 void warn_skipped_from(const imgrec_dataset *data, int first,
                        const char *command);
+/* Classes that have images in `data`, all of them found to be unreadable. */
+void warn_lost_classes(const imgrec_dataset *data, const char *command);
 
 /* ---- train_options.c ---------------------------------------------------- */
 

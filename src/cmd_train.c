@@ -102,8 +102,6 @@ static int open_data(struct job *job) {
     code = open_other(job, &job->test, s->test, IMGREC_PART_TEST);
   if (code == EXIT_OK && job->val == NULL && s->val_split > 0)
     code = split_off_validation(job);
-  if (code == EXIT_OK && !count_classes(&job->sizes, job->train))
-    return fail(NAME, "out of memory");
   return code;
 }
 
@@ -413,6 +411,8 @@ static int run(struct job *job) {
     code = settle_epochs(job);
   if (code == EXIT_OK)
     code = look_over_data(job);
+  if (code == EXIT_OK && !count_classes(&job->sizes, job->train))
+    code = fail(NAME, "out of memory");
   if (code == EXIT_OK)
     code = make_model(job);
   if (code == EXIT_OK)

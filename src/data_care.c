@@ -57,8 +57,10 @@ int care_examine(struct care *c, imgrec_context *ctx) {
   if (w.lines)
     fputs("\r\033[K", stderr);
   for (int i = 0; i < c->count && status >= 0; i++)
-    if (!c->shared[i])
+    if (!c->shared[i]) {
       warn_skipped_from(c->sets[i], before[i], c->command);
+      warn_lost_classes(c->sets[i], c->command);
+    }
   return status < 0 ? fail(c->command, "%s", imgrec_last_error(ctx)) : EXIT_OK;
 }
 

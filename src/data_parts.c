@@ -2,6 +2,7 @@
 /* Data sets as the command sees them: parts, classes, skipped files. */
 #include "cli.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SKIPPED_SHOWN 10
@@ -102,8 +103,27 @@ int read_class_names(struct name_list *out, const struct settings *s,
   return code;
 }
 
-void warn_skipped(const imgrec_dataset *data, const char *command) {
-  warn_skipped_from(data, 0, command);
+/* ---- Files that cannot be read ------------------------------------------ */
+
+int64_t count_images(const imgrec_dataset *data) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < imgrec_dataset_size(data); i++)
+    n += imgrec_dataset_readable(data, i);
+  return n;
+}
+
+/* Of each class the images, or only those that can be read; for free(). */
+static int64_t *count_classes_of(const imgrec_dataset *data, int all) {
+  size_t classes = (size_t)imgrec_dataset_classes(data);
+  int64_t *counts = calloc(classes, sizeof *counts);
+  for (int64_t i = 0; counts != NULL && i < imgrec_dataset_size(data); i++)
+    if (all || imgrec_dataset_readable(data, i))
+      counts[imgrec_dataset_class(data, i)]++;
+  return counts;
+}
+
+int64_t *count_by_class(const imgrec_dataset *data) {
+  return count_classes_of(data, 0);
 }
 
 void warn_skipped_from(const imgrec_dataset *data, int first,
@@ -115,4 +135,34 @@ void warn_skipped_from(const imgrec_dataset *data, int first,
   if (count > SKIPPED_SHOWN)
     fprintf(stderr, "imgrec %s: skipped: %d more files\n", command,
             count - SKIPPED_SHOWN);
+}
+
+/* Classes without an image: with `opened`, those that the data set does not
+ * have, else those that it has and that cannot be read. */
+static void warn_classes(const imgrec_dataset *data, int opened,
+                         const char *command) {
+  char name[NAME_SIZE];
+  int count = 0;
+  int64_t *all = count_classes_of(data, 1), *good = count_classes_of(data, 0);
+  for (int i = 0; all && good && i < imgrec_dataset_classes(data); i++)
+    if (good[i] == 0 && (all[i] == 0) == opened && count++ < SKIPPED_SHOWN)
+      fprintf(stderr,
+              "imgrec %s: the class '%s' has no image here that can be read\n",
+              command,
+              printable(name, sizeof name, imgrec_dataset_label(data, i)));
+  if (count > SKIPPED_SHOWN)
+    fprintf(stderr, "imgrec %s: nor have %d more classes\n", command,
+            count - SKIPPED_SHOWN);
+  free(all);
+  free(good);
+}
+
+void warn_skipped(const imgrec_dataset *data, const char *command) {
+  warn_skipped_from(data, 0, command);
+  if (imgrec_dataset_skipped(data) > 0)
+    warn_classes(data, 1, command);
+}
+
+void warn_lost_classes(const imgrec_dataset *data, const char *command) {
+  warn_classes(data, 0, command);
 }

@@ -20,15 +20,6 @@ static void cell(int64_t x) { printf(" %9lld", (long long)x); }
 
 static void cell_text(const char *text) { printf(" %9s", text); }
 
-/* Images of each class of a set, for free(). */
-static int64_t *counts_of(const imgrec_dataset *data) {
-  int classes = imgrec_dataset_classes(data);
-  int64_t *counts = calloc((size_t)classes, sizeof *counts);
-  for (int64_t i = 0; counts != NULL && i < imgrec_dataset_size(data); i++)
-    counts[imgrec_dataset_class(data, i)]++;
-  return counts;
-}
-
 static int find_label(const imgrec_dataset *data, const char *label) {
   for (int i = 0; i < imgrec_dataset_classes(data); i++)
     if (strcmp(imgrec_dataset_label(data, i), label) == 0)
@@ -86,7 +77,7 @@ static void print_classes(const struct care *c) {
   int64_t *counts[CARE_SETS] = {NULL};
   int ok = 1, classes = imgrec_dataset_classes(c->sets[0]);
   for (int i = 0; i < c->count; i++)
-    ok = (counts[i] = counts_of(c->sets[i])) != NULL && ok;
+    ok = (counts[i] = count_by_class(c->sets[i])) != NULL && ok;
   row("classes");
   for (int i = 0; i < c->count; i++)
     cell(imgrec_dataset_classes(c->sets[i]));
@@ -129,7 +120,7 @@ static void print_count(const struct care *c, const char *name,
   int64_t values[CARE_SETS], sum = 0;
   for (int i = 0; i < c->count; i++) {
     imgrec_data_summary s = care_summary(c, i);
-    values[i] = c->shared[i] && get(&s) == s.unreadable ? 0 : get(&s);
+    values[i] = get(&s);
     sum += values[i];
   }
   if (sum == 0)
@@ -254,7 +245,7 @@ static void json_sides(struct json_out *j, const char *name,
 }
 
 static void json_counts(struct json_out *j, const imgrec_dataset *data) {
-  int64_t *counts = counts_of(data);
+  int64_t *counts = count_by_class(data);
   json_key(j, "classes"), json_open(j, '{');
   for (int k = 0; counts != NULL && k < imgrec_dataset_classes(data); k++)
     json_key(j, imgrec_dataset_label(data, k)), json_integer(j, counts[k]);

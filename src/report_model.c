@@ -138,23 +138,45 @@ void report_preview(const struct report *r) {
 static int64_t count_class(const imgrec_dataset *data, const char *label) {
   int64_t n = 0;
   for (int64_t i = 0; i < imgrec_dataset_size(data); i++)
-    n += strcmp(imgrec_dataset_label(data, imgrec_dataset_class(data, i)),
+    n += imgrec_dataset_readable(data, i) &&
+         strcmp(imgrec_dataset_label(data, imgrec_dataset_class(data, i)),
                 label) == 0;
   return n;
 }
 
+static int64_t count_bad(const imgrec_dataset *data) {
+  return imgrec_dataset_size(data) - count_images(data);
+}
+
+/* Sides of a split have one list of skipped files. */
+static int is_split(const imgrec_dataset *a, const imgrec_dataset *b) {
+  return a && b && imgrec_dataset_skipped(a) > 0 &&
+         imgrec_dataset_skipped_reason(a, 0) ==
+             imgrec_dataset_skipped_reason(b, 0);
+}
+
 static void data_line(const struct report *r, const char *what,
-                      const imgrec_dataset *data) {
-  if (data == NULL)
-    return;
+                      const imgrec_dataset *data, int64_t unreadable) {
   fputs("<tr><td class=\"t\">", r->out);
   html_text(r->out, what);
   fputs("</td><td>", r->out);
-  html_count(r->out, imgrec_dataset_size(data));
-  fprintf(r->out, "</td><td>%d</td><td class=\"t w\">",
-          imgrec_dataset_skipped(data));
+  html_count(r->out, count_images(data));
+  fprintf(r->out, "</td><td>%lld</td><td class=\"t w\">",
+          (long long)unreadable);
   html_text(r->out, imgrec_dataset_description(data));
   fputs("</td></tr>\n", r->out);
+}
+
+/* Images split off count those that are theirs, training the rest. */
+static void data_lines(const struct report *r) {
+  int split = is_split(r->train, r->data);
+  int64_t theirs = split ? count_bad(r->data) : imgrec_dataset_skipped(r->data);
+  if (r->train != NULL)
+    data_line(r, "training", r->train,
+              imgrec_dataset_skipped(r->train) - (split ? theirs : 0));
+  data_line(r, r->measured, r->data, theirs);
+  if (r->test != NULL)
+    data_line(r, "test", r->test, imgrec_dataset_skipped(r->test));
 }
 
 static int64_t most_images(const struct report *r) {
@@ -199,9 +221,7 @@ void report_counts(const struct report *r) {
         "<tr><th class=\"t\">part</th><th>images</th><th>unreadable</th>"
         "<th class=\"t\">what it is</th></tr></thead><tbody>\n",
         r->out);
-  data_line(r, "training", r->train);
-  data_line(r, r->measured, r->data);
-  data_line(r, "test", r->test);
+  data_lines(r);
   fputs("</tbody></table></div>\n", r->out);
   class_counts(r);
   section_end(r->out);

@@ -163,11 +163,9 @@ int freeze_layers(imgrec_model *model, imgrec_context *ctx,
 
 int count_classes(struct class_sizes *out, const imgrec_dataset *data) {
   int classes = imgrec_dataset_classes(data);
-  int64_t *counts = calloc((size_t)classes, sizeof *counts);
+  int64_t *counts = count_by_class(data);
   if (counts == NULL)
     return 0;
-  for (int64_t i = 0; i < imgrec_dataset_size(data); i++)
-    counts[imgrec_dataset_class(data, i)]++;
   *out = (struct class_sizes){imgrec_dataset_size(data), 0, 0, 0};
   for (int i = 0; i < classes; i++) {
     if (counts[i] < out->least) {

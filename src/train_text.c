@@ -9,7 +9,7 @@ int train_library_failed(const struct job *job) {
 }
 
 static int64_t size_of(const imgrec_dataset *data) {
-  return data != NULL ? imgrec_dataset_size(data) : 0;
+  return data != NULL ? count_images(data) : 0;
 }
 
 static int64_t count_parameters(const imgrec_model *model) {

@@ -951,6 +951,63 @@ test_check() {
   many_classes
 }
 
+# Classes 0 and 1 of the digits; of 0 one file breaks off and two are no images,
+# and a third class has none that is read.
+damage() {
+  rm -rf "$tmp/damaged" "$tmp/pngs"
+  "$imgrec" sample "$digits" -n 400 --part train -o "$tmp/pngs" >"$out" \
+    2>"$err"
+  rm "$tmp"/pngs/*-[2-9].png
+  into_classes "$tmp/pngs" "$tmp/damaged"
+  find "$tmp/damaged/0" -name '*.png' | sort | head -n 1 |
+    while read -r file; do head -c 100 "$file" >"$tmp/damaged/0/short.png"; done
+  echo 'no image' >"$tmp/damaged/0/no.png"
+  echo 'no image' >"$tmp/damaged/0/no.jpg"
+  mkdir "$tmp/damaged/ink"
+  printf 'RIFF1234WEBPVP8 ' >"$tmp/damaged/ink/1.webp"
+}
+
+# part_sum N: numbers of the Nth part of the event "data", and of "start"
+part_sum() {
+  python3 -c 'import json, sys
+data = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+data = {event["event"]: event for event in data}
+part = data["data"]["parts"][int(sys.argv[2])]
+print(part["images"], sum(part["classes"].values()),
+      data["start"]["%s_images" % part["part"]], part["unreadable"])' \
+    "$out" "$1"
+}
+
+# Files that cannot be read count once, and in no number of images.
+test_damaged() {
+  damage
+  images=$(find "$tmp/damaged/0" "$tmp/damaged/1" -name '0*.png' | wc -l)
+  expect 0 train "$tmp/damaged" --epochs 1 --val-split 0.5 \
+    -o "$tmp/damaged.imgrec"
+  complains "skipped: .*1.webp': this is a WebP image; only JPEG, PNG, BMP and"
+  complains "the class 'ink' has no image here that can be read"
+  read -r train val <<EOF
+$(sed -n 's/^  images *\([0-9]*\) *\([0-9]*\)$/\1 \2/p' "$out")
+EOF
+  check "images: $train + $val, not $images" \
+    test $((${train:-0} + ${val:-0})) -eq "$images"
+  says "^validation: $val images split off"
+  bad=$(sed -n 's/^  unreadable files *\([34]\) *\([01]\)$/\1\2/p' "$out")
+  check "unreadable: $bad" test "$bad" = 31 -o "$bad" = 40
+  says '^  ink *0 *0$'
+  command -v python3 >/dev/null || return 0
+  expect 0 train "$tmp/damaged" --epochs 1 --val-split 0.5 --json \
+    -o "$tmp/damaged.imgrec"
+  check "train: $(part_sum 0)" \
+    test "$(part_sum 0)" = "$train $train $train ${bad%?}"
+  check "val: $(part_sum 1)" test "$(part_sum 1)" = "$val $val $val ${bad#?}"
+  find "$tmp/damaged/1" -name '*.png' |
+    while read -r file; do head -c 100 "$file" >"$tmp/half" &&
+      mv "$tmp/half" "$file"; done
+  expect 0 check "$tmp/damaged"
+  complains "the class '1' has no image here that can be read"
+}
+
 # With many classes they are summed up.
 many_classes() {
   for i in $(seq 30); do
