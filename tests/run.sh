@@ -44,6 +44,7 @@ if [ "$2" != units ]; then
   run system_calls make -s BUILD="$build" check-system-calls
   run copies make -s BUILD="$build" check-copies
   run cli sh tests/test_cli.sh "$build"
+  run training sh tests/test_training.sh "$build"
   run resume sh tests/test_resume.sh "$build"
   run report sh tests/test_report.sh "$build"
   run guide sh tests/test_guide.sh "$build"

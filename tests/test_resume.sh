@@ -9,39 +9,13 @@ build=${1:-build}
 imgrec=$build/imgrec
 digits=examples/data/digits
 tmp=build/tmp/resume
-out=$tmp/out
-err=$tmp/err
-passed=0
-failed=0
 # A network with all that has state: dropout, batch norm, moments, averages,
 # augmented images, a schedule; --no-check as other tests look at the data.
 recipe='--epochs 4 --seed 7 --optimizer adamw --ema 0.98 --schedule cosine
   --augment light --no-check --threads 1 --checkpoint-minutes 0.00001'
 
-check() {
-  title=$1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAIL $title"
-    sed 's/^/  stdout: /' "$out" | tail -n 5
-    sed 's/^/  stderr: /' "$err" | tail -n 5
-  fi
-}
-
-# expect CODE ARGUMENTS...
-expect() {
-  want=$1
-  shift
-  "$imgrec" "$@" >"$out" 2>"$err"
-  got=$?
-  check "exit code $got, not $want: imgrec $*" test "$got" -eq "$want"
-}
-
-says() { check "stdout lacks: $1" grep -q -e "$1" "$out"; }
-complains() { check "stderr lacks: $1" grep -q -e "$1" "$err"; }
+# shellcheck source=tests/command.sh
+. tests/command.sh
 
 # begin FOLDER OPTIONS...: a new run
 begin() {
@@ -274,10 +248,6 @@ test_no_room() {
     "$tmp/whole/best.safetensors"
 }
 
-rm -rf "$tmp"
-mkdir -p "$tmp"
-: >"$out"
-: >"$err"
 cat >"$tmp/net.arch" <<END
 input 8 8 1
 conv2d 8 kernel=3 padding=same bias=false
@@ -289,9 +259,5 @@ dense 256 activation=relu
 dense 10
 softmax
 END
-for test in whole interrupted terminated diverged killed damaged refused other_data \
-  vanished unfinished no_room; do
-  "test_$test"
-done
-echo "resume: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+run_tests whole interrupted terminated diverged killed damaged refused \
+  other_data vanished unfinished no_room
