@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <fenv.h>
 #include <math.h>
 
 #include "failing_alloc.h"
@@ -125,6 +126,24 @@ static void test_find_rate__suggests(void **state) {
   release(&b);
 }
 
+static void test_find_rate__rounding_mode(void **state) {
+  const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD};
+  float suggestions[3];
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    struct fixture f;
+    make(&f, 1, IMGREC_OPTIMIZER_ADAM);
+    fesetround(modes[i]);
+    int steps = find(&f, NULL);
+    fesetround(FE_TONEAREST);
+    assert_true(steps > 10);
+    suggestions[i] = f.suggestion;
+    release(&f);
+  }
+  assert_true(suggestions[1] == suggestions[0]);
+  assert_true(suggestions[2] == suggestions[0]);
+}
+
 static void test_find_rate__refused(void **state) {
   struct fixture f;
   imgrec_rate_options o = rate_options(0.5F, 0.25F);
@@ -181,6 +200,7 @@ int main(void) {
       cmocka_unit_test(test_find_rate__rates_rise),
       cmocka_unit_test(test_find_rate__leaves_no_trace),
       cmocka_unit_test(test_find_rate__suggests),
+      cmocka_unit_test(test_find_rate__rounding_mode),
       cmocka_unit_test(test_find_rate__refused),
       cmocka_unit_test(test_find_rate__every_allocation_fails),
   };

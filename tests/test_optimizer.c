@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <fenv.h>
 #include <math.h>
 
 #include "failing_alloc.h"
@@ -250,6 +251,29 @@ static void test_optimizer__layer_rates(void **state) {
   imgrec_context_destroy(ctx);
 }
 
+/* 0.7^3 is another number where products are rounded up, or down. */
+static void test_optimizer__rounding_mode(void **state) {
+  const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD};
+  (void)state;
+  imgrec_context *ctx = new_context(1, IMGREC_ISA_AUTO);
+  imgrec_trainer_options o = options(IMGREC_OPTIMIZER_ADAM, 0.01F);
+  float rates[3];
+  o.layer_decay = 0.7F;
+  for (int i = 0; i < 3; i++) {
+    imgrec_model *m = new_model(ctx, NET, 1, 7);
+    imgrec_trainer *t = NULL;
+    fesetround(modes[i]);
+    int status = imgrec_trainer_create(&t, m, &o);
+    fesetround(FE_TONEAREST);
+    assert_ok(ctx, status);
+    rates[i] = rule_of(t, "conv1.weight").rate;
+    imgrec_trainer_destroy(t);
+    imgrec_model_destroy(m);
+  }
+  assert_true(rates[1] == rates[0] && rates[2] == rates[0]);
+  imgrec_context_destroy(ctx);
+}
+
 /* A factor is a factor of the rate, of SGD's without momentum. */
 static void test_optimizer__layer_rate_scales(void **state) {
   (void)state;
@@ -369,6 +393,7 @@ int main(void) {
       cmocka_unit_test(test_optimizer__clip_limits_steps),
       cmocka_unit_test(test_optimizer__decays),
       cmocka_unit_test(test_optimizer__layer_rates),
+      cmocka_unit_test(test_optimizer__rounding_mode),
       cmocka_unit_test(test_optimizer__layer_rate_scales),
       cmocka_unit_test(test_optimizer__average),
       cmocka_unit_test(test_optimizer__every_allocation_fails),

@@ -187,8 +187,8 @@ int imgrec_find_rate(imgrec_trainer *t, imgrec_dataset *train,
   status = read_options(&s, options);
   if (status >= 0)
     status = search(&s, train);
-  imgrec__fp_leave(fp);
   if (status >= 0)
     *suggestion = s.least_step >= SETTLED ? (float)(s.least_rate / 10) : 0;
+  imgrec__fp_leave(fp);
   return status;
 }

@@ -42,10 +42,8 @@ static void set_rates(struct imgrec_trainer *t) {
   }
 }
 
-int imgrec_trainer_set_layer_rate(imgrec_trainer *t, const char *prefix,
-                                  float factor) {
-  if (!t)
-    return IMGREC_ERR_ARGUMENT;
+static int set_layer_rate(struct imgrec_trainer *t, const char *prefix,
+                          float factor) {
   struct error *e = &t->model->context->error;
   const struct graph *g = &t->model->graph;
   int count = 0;
@@ -67,6 +65,16 @@ int imgrec_trainer_set_layer_rate(imgrec_trainer *t, const char *prefix,
     return imgrec__fail(e, IMGREC_ERR_NOT_FOUND,
                         "no layer with weights begins with '%.60s'", prefix);
   return count;
+}
+
+int imgrec_trainer_set_layer_rate(imgrec_trainer *t, const char *prefix,
+                                  float factor) {
+  if (!t)
+    return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
+  int status = set_layer_rate(t, prefix, factor);
+  imgrec__fp_leave(fp);
+  return status;
 }
 
 /* ---- Memory ------------------------------------------------------------- */

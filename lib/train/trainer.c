@@ -110,14 +110,9 @@ static int make_memory(struct imgrec_trainer *t) {
   return imgrec__optimizer_create(t);
 }
 
-int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
-                        const imgrec_trainer_options *options, int fused) {
-  if (!model)
-    return IMGREC_ERR_ARGUMENT;
+static int create(struct imgrec_trainer **out, struct imgrec_model *model,
+                  const imgrec_trainer_options *options, int fused) {
   struct imgrec_context *ctx = model->context;
-  if (!out)
-    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
-                        "imgrec_trainer_create: out is NULL");
   imgrec_trainer_options o;
   int status = read_options(&ctx->error, &o, options);
   if (status < 0 ||
@@ -146,6 +141,19 @@ int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
   return IMGREC_OK;
 }
 
+int imgrec__trainer_new(struct imgrec_trainer **out, struct imgrec_model *model,
+                        const imgrec_trainer_options *options, int fused) {
+  if (!model)
+    return IMGREC_ERR_ARGUMENT;
+  if (!out)
+    return imgrec__fail(&model->context->error, IMGREC_ERR_ARGUMENT,
+                        "imgrec_trainer_create: out is NULL");
+  uint64_t fp = imgrec__fp_enter();
+  int status = create(out, model, options, fused);
+  imgrec__fp_leave(fp);
+  return status;
+}
+
 int imgrec_trainer_create(imgrec_trainer **out, imgrec_model *model,
                           const imgrec_trainer_options *options) {
   return imgrec__trainer_new(out, model, options, 1);
@@ -169,15 +177,22 @@ void imgrec_trainer_destroy(imgrec_trainer *t) {
   imgrec_model_destroy(model);
 }
 
-int imgrec_trainer_set_learning_rate(imgrec_trainer *t, float learning_rate) {
-  if (!t)
-    return IMGREC_ERR_ARGUMENT;
+static int set_learning_rate(struct imgrec_trainer *t, float learning_rate) {
   if (!(learning_rate > 0) || !isfinite(learning_rate))
     return fail_range(&t->model->context->error, "learning_rate",
                       "a positive number");
   int status = imgrec__model_at_rest(t->model);
   if (status >= 0)
     t->options.learning_rate = learning_rate;
+  return status;
+}
+
+int imgrec_trainer_set_learning_rate(imgrec_trainer *t, float learning_rate) {
+  if (!t)
+    return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
+  int status = set_learning_rate(t, learning_rate);
+  imgrec__fp_leave(fp);
   return status;
 }
 
