@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <fenv.h>
 #include <math.h>
 
 #include "failing_alloc.h"
@@ -246,6 +247,31 @@ static void test_quantize__same_bits(void **state) {
     }
 }
 
+/* Of bytes, numbers are made when they are asked for. */
+static void test_quantize__parameter_in_any_rounding(void **state) {
+  const int modes[] = {FE_UPWARD, FE_DOWNWARD};
+  (void)state;
+  struct fixture f;
+  set_up(&f, 1, IMGREC_ISA_AUTO);
+  imgrec_model *m = quantized(&f, NULL);
+  const char *name = imgrec_model_parameter_name(m, 0);
+  imgrec_tensor *want = NULL;
+  assert_ok(f.ctx, imgrec_model_get_parameter(&want, m, name));
+  for (int i = 0; i < 2; i++) {
+    imgrec_tensor *got = NULL;
+    fesetround(modes[i]);
+    int status = imgrec_model_get_parameter(&got, m, name);
+    fesetround(FE_TONEAREST);
+    assert_ok(f.ctx, status);
+    assert_memory_equal(floats_of(got), floats_of(want),
+                        imgrec_tensor_nbytes(want));
+    imgrec_tensor_destroy(got);
+  }
+  imgrec_tensor_destroy(want);
+  imgrec_model_destroy(m);
+  tear_down(&f);
+}
+
 /* An image gets the same answer alone and among others. */
 static void test_quantize__batch(void **state) {
   (void)state;
@@ -408,6 +434,7 @@ int main(void) {
       cmocka_unit_test(test_quantize__ranges),
       cmocka_unit_test(test_quantize__outlier),
       cmocka_unit_test(test_quantize__same_bits),
+      cmocka_unit_test(test_quantize__parameter_in_any_rounding),
       cmocka_unit_test(test_quantize__batch),
       cmocka_unit_test(test_quantize__options),
       cmocka_unit_test(test_quantize__nothing_to_do),

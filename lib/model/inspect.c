@@ -100,7 +100,9 @@ int imgrec_model_get_parameter(imgrec_tensor **out, const imgrec_model *m,
   if (status < 0 || (status = imgrec__tensor_new(&t, m->context, IMGREC_F32,
                                                  p->ndim, p->dim)) < 0)
     return status;
+  uint64_t fp = imgrec__fp_enter(); /* bytes have scales */
   imgrec__param_export(p, p->data, 0, p->count, t->data);
+  imgrec__fp_leave(fp);
   *out = t;
   return IMGREC_OK;
 }
