@@ -3,6 +3,7 @@
 #include "base.h"
 
 #include <assert.h>
+#include <fenv.h>
 #include <float.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,17 +83,30 @@ static size_t undo_locale(char *s) {
   return n;
 }
 
-void imgrec__text_float(struct text *t, float x) {
-  char s[64];
+/* The shortest that gives x back. */
+static size_t print_float(char s[64], float x) {
   size_t n = 0;
   assert(x >= -FLT_MAX && x <= FLT_MAX);
   for (int digits = 1; digits <= 9; digits++) {
     float back = 0;
-    snprintf(s, sizeof s, "%.*g", digits, (double)x);
+    snprintf(s, 64, "%.*g", digits, (double)x);
     n = undo_locale(s);
     if (imgrec__parse_float(s, n, &back) && memcmp(&back, &x, sizeof x) == 0)
       break;
   }
+  return n;
+}
+
+/* The C library may print as the x87 unit rounds, which is not part of what
+ * imgrec__fp_enter sets. */
+void imgrec__text_float(struct text *t, float x) {
+  char s[64];
+  uint64_t fp = imgrec__fp_enter();
+  int rounding = fegetround();
+  fesetround(FE_TONEAREST);
+  size_t n = print_float(s, x);
+  fesetround(rounding);
+  imgrec__fp_leave(fp);
   imgrec__text_bytes(t, s, n);
 }
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <fenv.h>
 #include <float.h>
 #include <locale.h>
 #include <string.h>
@@ -105,6 +106,25 @@ static void test_text__float_is_shortest(void **state) {
   check_float(*state, -1e-7f, "-1e-07");
   check_float(*state, FLT_MAX, "3.4028235e+38");
   check_float(*state, 1e-45f, "1e-45");
+}
+
+/* The nearest of so many digits, whatever the caller's numbers round to. */
+static void test_text__float_in_any_rounding(void **state) {
+  const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+  const float numbers[] = {1.0f / 3, -1e-7f, 0.0026f, 1.0f / 7};
+  const char *wanted[] = {"0.33333334", "-1e-07", "0.0026", "0.14285715"};
+  struct fixture *f = *state;
+  for (size_t i = 0; i < 3 * 4; i++) {
+    struct text t;
+    imgrec__text_init(&t, &f->allocator);
+    fesetround(modes[i / 4]);
+    imgrec__text_float(&t, numbers[i % 4]);
+    int mode = fegetround();
+    fesetround(FE_TONEAREST);
+    assert_int_equal(mode, modes[i / 4]);
+    assert_string_equal(t.data, wanted[i % 4]);
+    imgrec__text_free(&t);
+  }
 }
 
 static void test_text__float_round_trip(void **state) {
@@ -232,6 +252,7 @@ int main(void) {
       CASE(test_text__failure_is_sticky),
       CASE(test_text__failure_at_first),
       CASE(test_text__float_is_shortest),
+      CASE(test_text__float_in_any_rounding),
       CASE(test_text__float_round_trip),
       CASE(test_text__float_in_a_locale_with_comma),
       CASE(test_text__parse_int),

@@ -2,7 +2,6 @@
 /* A model from a file, from memory, and into a file. */
 #include "format/format.h"
 
-#include <fenv.h>
 #include <string.h>
 
 /* Fits the file to its own architecture text before any weight is allocated:
@@ -106,23 +105,12 @@ int imgrec_model_load(imgrec_model **out, imgrec_context *ctx, const char *path,
 static int write_all(const struct imgrec_model *m, const struct checkpoint *c,
                      sink_fn give, void *sink) {
   struct text metadata;
+  uint64_t fp = imgrec__fp_enter();
   imgrec__text_init(&metadata, &m->context->allocator);
   int status = imgrec__metadata_write(&metadata, m, c);
   if (status >= 0)
     status = imgrec__safetensors_write(m, c, metadata.data, give, sink);
   imgrec__text_free(&metadata);
-  return status;
-}
-
-/* The C library may print numbers as the x87 unit rounds, which is not part of
- * what imgrec__fp_enter sets. */
-static int write_rounded(const struct imgrec_model *m,
-                         const struct checkpoint *c, sink_fn give, void *sink) {
-  uint64_t fp = imgrec__fp_enter();
-  int rounding = fegetround();
-  fesetround(FE_TONEAREST);
-  int status = write_all(m, c, give, sink);
-  fesetround(rounding);
   imgrec__fp_leave(fp);
   return status;
 }
@@ -140,7 +128,7 @@ int imgrec__model_write(const struct imgrec_model *m,
     status = imgrec__writer_open(&w, &ctx->allocator, &ctx->error, path);
   if (status < 0)
     return status;
-  status = write_rounded(m, c, write_bytes, w);
+  status = write_all(m, c, write_bytes, w);
   if (status < 0) {
     imgrec__writer_abort(w);
     return imgrec__fail_prefix(&ctx->error, status, "%s", path);
@@ -181,7 +169,7 @@ int imgrec_model_save_memory(const imgrec_model *model, void *buffer,
                         "imgrec_model_save_memory: size is NULL");
   int status = imgrec__model_at_rest(model);
   if (status >= 0)
-    status = write_rounded(model, NULL, keep_bytes, &all);
+    status = write_all(model, NULL, keep_bytes, &all);
   if (status >= 0 && buffer != NULL && capacity < all.size)
     status = imgrec__fail(e, IMGREC_ERR_LIMIT,
                           "imgrec_model_save_memory: the model takes %llu "
@@ -189,7 +177,7 @@ int imgrec_model_save_memory(const imgrec_model *model, void *buffer,
                           (unsigned long long)all.size,
                           (unsigned long long)capacity);
   else if (status >= 0 && buffer != NULL)
-    status = write_rounded(model, NULL, keep_bytes, &kept);
+    status = write_all(model, NULL, keep_bytes, &kept);
   if (status >= 0)
     *size = all.size;
   return status;
