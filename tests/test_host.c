@@ -10,75 +10,19 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <math.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "dataset_files.h"
-#include "thread_state.h"
+#include "host_calls.h"
 
 #define NET                                                                    \
   "input 12 12 1\nconv2d 4 kernel=3 bias=false\nbatch_norm activation=relu\n"  \
   "max_pool2d 2\nflatten\ndropout 0.1\ndense 3\nsoftmax\n"
 
-enum { CLASSES = 3, SIDE = 12, IMAGES = 30, BATCH = 6, CALLS_MAX = 400 };
-
-/* ---- One call -------------------------------------------------------------
- */
-
-/* Those that were made, to see which were not. */
-static const char *calls[CALLS_MAX];
-static int call_count;
-
-static struct thread_state plain;
-
-static void begin(void) {
-  const struct thread_state odd = odd_thread_state();
-  get_thread_state(&plain);
-  set_thread_state(&odd);
-}
-
-static void end(const char *call, int status, imgrec_context *ctx) {
-  const struct thread_state odd = odd_thread_state();
-  struct thread_state after;
-  get_thread_state(&after);
-  set_thread_state(&plain);
-  if (!same_thread_state(&odd, &after))
-    fail_msg("%s leaves errno %d, mxcsr %x, x87 %x, fpcr %llx, fpsr %llx", call,
-             after.error, after.sse, after.x87, (unsigned long long)after.fpcr,
-             (unsigned long long)after.fpsr);
-  if (status < 0)
-    fail_msg("%s: %s: %s", call, imgrec_status_name(status),
-             imgrec_last_error(ctx));
-  assert_true(call_count < CALLS_MAX);
-  calls[call_count++] = call;
-}
-
-/* A call that succeeds; one whose value does not matter; one that must fail. */
-#define CALL(call)                                                             \
-  do {                                                                         \
-    begin();                                                                   \
-    int status_ = (int)(call);                                                 \
-    end(#call, status_, w->ctx);                                               \
-  } while (0)
-#define LOOK(call)                                                             \
-  do {                                                                         \
-    begin();                                                                   \
-    call;                                                                      \
-    end(#call, 0, NULL);                                                       \
-  } while (0)
-#define FAIL(call)                                                             \
-  do {                                                                         \
-    begin();                                                                   \
-    int status_ = (int)(call);                                                 \
-    end(#call, 0, NULL);                                                       \
-    assert_true(status_ < 0);                                                  \
-  } while (0)
-
-/* Fills an option struct called `x`. */
-#define INIT(type, x)                                                          \
-  type x;                                                                      \
-  CALL(type##_init(&x, sizeof x))
+enum { CLASSES = 3, SIDE = 12, IMAGES = 30, BATCH = 6 };
 
 struct world {
   char root[256], model_path[300], checkpoint[300], image_path[300];
@@ -87,6 +31,76 @@ struct world {
   imgrec_model *model;
   imgrec_dataset *data, *validation;
 };
+
+/* ---- Numbers that are none ------------------------------------------------
+ */
+
+static void refuse_images(struct world *w) {
+  imgrec_tensor *none = NULL;
+  const imgrec_tensor *i = w->rgb;
+  FAIL(imgrec_image_adjust(&none, i, 1, NAN, 1));
+  FAIL(imgrec_image_rotate(&none, i, INFINITY));
+  FAIL(imgrec_image_blur(&none, i, NAN));
+  FAIL(imgrec_image_sharpen(&none, i, 1, NAN));
+  INIT(imgrec_preprocess, p);
+  CALL(imgrec_model_get_preprocess(w->model, &p));
+  p.mean[0] = -INFINITY;
+  FAIL(imgrec_image_preprocess(&none, i, &p));
+  FAIL(imgrec_model_set_preprocess(w->model, &p));
+  INIT(imgrec_augment, a);
+  a.rotate = NAN;
+  FAIL(imgrec_image_augment(&none, i, NULL, &a, 1, 2, 3));
+}
+
+static void refuse_training(struct world *w, imgrec_trainer *t) {
+  float loss, rates[20], losses[20], suggestion;
+  imgrec_trainer *none = NULL;
+  INIT(imgrec_trainer_options, o);
+  o.layer_decay = NAN;
+  FAIL(imgrec_trainer_create(&none, w->model, &o));
+  FAIL(imgrec_trainer_set_learning_rate(t, NAN));
+  FAIL(imgrec_trainer_set_layer_rate(t, "", NAN));
+  FAIL(imgrec_train_step_ms(t, w->x, w->labels, NAN, &loss));
+  INIT(imgrec_fit_options, f);
+  f.final_factor = NAN;
+  FAIL(imgrec_fit(t, w->data, NULL, &f, NULL));
+  INIT(imgrec_rate_options, r);
+  r.low = NAN;
+  FAIL(imgrec_find_rate(t, w->data, &r, 20, rates, losses, &suggestion));
+}
+
+static void refuse_recognition(struct world *w) {
+  INIT(imgrec_calibration, c);
+  c.reject_threshold = 0.5F;
+  CALL(imgrec_model_set_calibration(w->model, &c));
+  LOOK(imgrec_model_rejects(w->model, NAN));
+  c.temperature = NAN;
+  FAIL(imgrec_model_set_calibration(w->model, &c));
+  INIT(imgrec_calibrate_options, o);
+  o.reject_rate = NAN;
+  FAIL(imgrec_model_calibrate(w->model, w->validation, &o, NULL));
+}
+
+/* Weights that are not finite give probabilities that are not. */
+static void classify_without_numbers(struct world *w) {
+  imgrec_result results[CLASSES];
+  imgrec_tensor *bias = NULL;
+  CALL(imgrec_model_get_parameter(&bias, w->model, "fc1.bias"));
+  ((float *)imgrec_tensor_data(bias))[0] = NAN;
+  CALL(imgrec_model_set_parameter(w->model, "fc1.bias", bias));
+  CALL(imgrec_model_classify(w->model, w->rgb, CLASSES, results));
+  imgrec_tensor_destroy(bias);
+}
+
+static void call_without_numbers(struct world *w) {
+  imgrec_trainer *t = NULL;
+  refuse_images(w);
+  CALL(imgrec_trainer_create(&t, w->model, NULL));
+  refuse_training(w, t);
+  imgrec_trainer_destroy(t);
+  refuse_recognition(w);
+  classify_without_numbers(w);
+}
 
 /* ---- All of them -----------------------------------------------------------
  */
@@ -388,6 +402,7 @@ static void call_everything(struct world *w) {
   call_model(w);
   call_recognition(w);
   call_training(w);
+  call_without_numbers(w);
 }
 
 /* ---- Tests ----------------------------------------------------------------

@@ -61,27 +61,32 @@ static int check_factors(struct error *e, const float factors[3]) {
   return 0;
 }
 
+/* factors: of brightness, contrast and saturation. */
+static void adjust(imgrec_tensor *t, const imgrec_tensor *image,
+                   const float factors[3]) {
+  unsigned char table[256];
+  memcpy(t->data, image->data, t->nbytes);
+  blend_table(table, 0.0f, factors[0]);
+  map_bytes(t->data, t->nbytes, table);
+  blend_table(table, mean_luma(t), factors[1]);
+  map_bytes(t->data, t->nbytes, table);
+  if (t->shape[2] == 3)
+    saturate(t, factors[2]);
+}
+
 int imgrec_image_adjust(imgrec_tensor **out, const imgrec_tensor *image,
                         float brightness, float contrast, float saturation) {
   const float factors[3] = {brightness, contrast, saturation};
-  unsigned char table[256];
   imgrec_tensor *t;
   int status = imgrec__image_like(&t, out, image, "image_adjust");
   if (status < 0)
     return status;
-  status = check_factors(&t->context->error, factors);
-  if (status < 0)
-    return imgrec__image_end(out, t, status);
   uint64_t fp = imgrec__fp_enter();
-  memcpy(t->data, image->data, t->nbytes);
-  blend_table(table, 0.0f, brightness);
-  map_bytes(t->data, t->nbytes, table);
-  blend_table(table, mean_luma(t), contrast);
-  map_bytes(t->data, t->nbytes, table);
-  if (t->shape[2] == 3)
-    saturate(t, saturation);
+  status = check_factors(&t->context->error, factors);
+  if (status == 0)
+    adjust(t, image, factors);
   imgrec__fp_leave(fp);
-  return imgrec__image_end(out, t, 0);
+  return imgrec__image_end(out, t, status);
 }
 
 /* ---- Equalise ----------------------------------------------------------- */

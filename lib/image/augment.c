@@ -143,21 +143,18 @@ static int check_key(struct error *e, const struct augment_key *key) {
                       "2^55");
 }
 
-int imgrec_image_augment(imgrec_tensor **out, const imgrec_tensor *image,
+static int augment_image(imgrec_tensor **out, const imgrec_tensor *image,
                          const imgrec_preprocess *preprocess,
-                         const imgrec_augment *augment, uint64_t seed,
-                         uint64_t epoch, uint64_t index) {
-  const struct augment_key key = {seed, epoch, index};
+                         const imgrec_augment *augment,
+                         const struct augment_key *key) {
   imgrec_preprocess p;
   imgrec_augment a;
   imgrec_tensor *t;
-  if (!image)
-    return IMGREC_ERR_ARGUMENT;
   struct imgrec_context *ctx = image->context;
   int status = imgrec__check_image(image, "image_augment");
   if (status < 0 || (status = read_preprocess(&p, image, preprocess)) < 0 ||
       (status = imgrec__augment_read(&a, &ctx->error, augment)) < 0 ||
-      (status = check_key(&ctx->error, &key)) < 0)
+      (status = check_key(&ctx->error, key)) < 0)
     return status;
   const int size[2] = {(int)image->shape[0], (int)image->shape[1]};
   const struct pixels src = imgrec__pixels_of(image);
@@ -166,10 +163,21 @@ int imgrec_image_augment(imgrec_tensor **out, const imgrec_tensor *image,
                           imgrec__preprocess_channels(src.channels, &p));
   if (status < 0)
     return status;
-  uint64_t fp = imgrec__fp_enter();
   status =
       imgrec__augment(t->data, ctx->kernels, imgrec__workspace(ctx, 0),
-                      &ctx->allocator, &ctx->error, &src, size, &p, &a, &key);
-  imgrec__fp_leave(fp);
+                      &ctx->allocator, &ctx->error, &src, size, &p, &a, key);
   return imgrec__image_end(out, t, status);
+}
+
+int imgrec_image_augment(imgrec_tensor **out, const imgrec_tensor *image,
+                         const imgrec_preprocess *preprocess,
+                         const imgrec_augment *augment, uint64_t seed,
+                         uint64_t epoch, uint64_t index) {
+  const struct augment_key key = {seed, epoch, index};
+  if (!image)
+    return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
+  int status = augment_image(out, image, preprocess, augment, &key);
+  imgrec__fp_leave(fp);
+  return status;
 }

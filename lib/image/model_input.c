@@ -5,9 +5,7 @@
 #include "image.h"
 #include "model/graph.h"
 
-int imgrec_model_set_preprocess(imgrec_model *m, const imgrec_preprocess *p) {
-  if (!m)
-    return IMGREC_ERR_ARGUMENT;
+static int set_preprocess(struct imgrec_model *m, const imgrec_preprocess *p) {
   struct error *e = &m->context->error;
   const struct shape *in = &m->graph.nodes[0].out;
   imgrec_preprocess copy;
@@ -24,6 +22,15 @@ int imgrec_model_set_preprocess(imgrec_model *m, const imgrec_preprocess *p) {
                         in->h, in->w, in->c);
   m->preprocess = copy;
   return IMGREC_OK;
+}
+
+int imgrec_model_set_preprocess(imgrec_model *m, const imgrec_preprocess *p) {
+  if (!m)
+    return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
+  int status = set_preprocess(m, p);
+  imgrec__fp_leave(fp);
+  return status;
 }
 
 int imgrec_model_get_preprocess(const imgrec_model *m, imgrec_preprocess *p) {

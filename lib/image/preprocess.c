@@ -112,17 +112,11 @@ void imgrec__preprocess(float *dst, const struct kernels *k, void *scratch,
   normalize(dst, fitted, channels, p);
 }
 
-int imgrec_image_preprocess(imgrec_tensor **out, const imgrec_tensor *image,
+static int preprocess_image(imgrec_tensor **out, const imgrec_tensor *image,
                             const imgrec_preprocess *preprocess) {
   imgrec_preprocess p = {0};
   imgrec_tensor *t = NULL;
-  if (!image)
-    return IMGREC_ERR_ARGUMENT;
   struct imgrec_context *ctx = image->context;
-  if (!out || !preprocess)
-    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
-                        "image_preprocess: there is no %s",
-                        out ? "preprocess struct" : "place for the tensor");
   int status = imgrec__options_read(&ctx->error, &p, sizeof p, preprocess,
                                     "imgrec_preprocess");
   if (status == 0)
@@ -135,9 +129,21 @@ int imgrec_image_preprocess(imgrec_tensor **out, const imgrec_tensor *image,
   if (status < 0)
     return status;
   const struct pixels src = imgrec__pixels_of(image);
-  uint64_t fp = imgrec__fp_enter();
   imgrec__preprocess(t->data, ctx->kernels, imgrec__workspace(ctx, 0), &src,
                      &p);
-  imgrec__fp_leave(fp);
   return imgrec__image_end(out, t, IMGREC_OK);
+}
+
+int imgrec_image_preprocess(imgrec_tensor **out, const imgrec_tensor *image,
+                            const imgrec_preprocess *preprocess) {
+  if (!image)
+    return IMGREC_ERR_ARGUMENT;
+  if (!out || !preprocess)
+    return imgrec__fail(&image->context->error, IMGREC_ERR_ARGUMENT,
+                        "image_preprocess: there is no %s",
+                        out ? "preprocess struct" : "place for the tensor");
+  uint64_t fp = imgrec__fp_enter();
+  int status = preprocess_image(out, image, preprocess);
+  imgrec__fp_leave(fp);
+  return status;
 }

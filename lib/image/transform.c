@@ -235,14 +235,15 @@ static void rotate(imgrec_tensor *dst, const imgrec_tensor *image,
 int imgrec_image_rotate(imgrec_tensor **out, const imgrec_tensor *image,
                         float degrees) {
   imgrec_tensor *t;
-  if (image && !(degrees - degrees == 0.0f))
-    return imgrec__fail(&image->context->error, IMGREC_ERR_ARGUMENT,
-                        "image_rotate: the angle is not a finite number");
   int status = imgrec__image_like(&t, out, image, "image_rotate");
   if (status < 0)
     return status;
   uint64_t fp = imgrec__fp_enter();
-  rotate(t, image, imgrec__turn(degrees));
+  if (degrees - degrees == 0.0f)
+    rotate(t, image, imgrec__turn(degrees));
+  else
+    status = imgrec__fail(&t->context->error, IMGREC_ERR_ARGUMENT,
+                          "image_rotate: the angle is not a finite number");
   imgrec__fp_leave(fp);
-  return imgrec__image_end(out, t, 0);
+  return imgrec__image_end(out, t, status);
 }

@@ -35,10 +35,8 @@ static int check(struct error *e, const imgrec_calibration *c) {
   return IMGREC_OK;
 }
 
-int imgrec_model_set_calibration(imgrec_model *m,
-                                 const imgrec_calibration *calibration) {
-  if (!m)
-    return IMGREC_ERR_ARGUMENT;
+static int set_calibration(struct imgrec_model *m,
+                           const imgrec_calibration *calibration) {
   struct error *e = &m->context->error;
   imgrec_calibration c;
   imgrec_calibration_init(&c, sizeof c);
@@ -54,6 +52,16 @@ int imgrec_model_set_calibration(imgrec_model *m,
   return IMGREC_OK;
 }
 
+int imgrec_model_set_calibration(imgrec_model *m,
+                                 const imgrec_calibration *calibration) {
+  if (!m)
+    return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
+  int status = set_calibration(m, calibration);
+  imgrec__fp_leave(fp);
+  return status;
+}
+
 int imgrec_model_get_calibration(const imgrec_model *m,
                                  imgrec_calibration *calibration) {
   if (!m)
@@ -66,8 +74,13 @@ int imgrec_model_get_calibration(const imgrec_model *m,
 }
 
 int imgrec_model_rejects(const imgrec_model *m, float probability) {
-  float least = m ? m->calibration.reject_threshold : 0;
-  return least > 0 && !(probability >= least); /* a NaN too */
+  if (!m)
+    return 0;
+  uint64_t fp = imgrec__fp_enter();
+  float least = m->calibration.reject_threshold;
+  int rejects = least > 0 && !(probability >= least); /* a NaN too */
+  imgrec__fp_leave(fp);
+  return rejects;
 }
 
 void imgrec__model_probabilities(const struct imgrec_model *m, const float *z,

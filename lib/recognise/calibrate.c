@@ -220,6 +220,20 @@ static int make_room(struct logits *l, size_t images) {
                              "the answers to calibrate with");
 }
 
+static int read_options(struct error *e, imgrec_calibrate_options *o,
+                        const imgrec_calibrate_options *theirs) {
+  imgrec_calibrate_options_init(o, sizeof *o);
+  int status =
+      imgrec__options_read(e, o, sizeof *o, theirs, "imgrec_calibrate_options");
+  if (status < 0)
+    return status;
+  if (!(o->reject_rate >= 0 && o->reject_rate < 1))
+    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                        "reject_rate is %g; it must be in [0, 1)",
+                        (double)o->reject_rate);
+  return IMGREC_OK;
+}
+
 static int run(struct logits *l, struct imgrec_dataset *data, float rate,
                imgrec_calibrate_result *result) {
   struct imgrec_model *m = l->model;
@@ -252,25 +266,17 @@ int imgrec_model_calibrate(imgrec_model *m, imgrec_dataset *validation,
   if (!m)
     return IMGREC_ERR_ARGUMENT;
   struct error *e = &m->context->error;
-  imgrec_calibrate_options_init(&o, sizeof o);
-  int status = imgrec__options_read(e, &o, sizeof o, options,
-                                    "imgrec_calibrate_options");
-  if (status < 0)
-    return status;
   if (!validation)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_calibrate: the data set is NULL");
-  if (!(o.reject_rate >= 0 && o.reject_rate < 1))
-    return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
-                        "reject_rate is %g; it must be in [0, 1)",
-                        (double)o.reject_rate);
-  status = imgrec__check_dataset(m, validation, "the validation set");
-  if (status < 0)
-    return status;
   struct logits l = {.model = m};
   l.classes = (size_t)imgrec_model_classes(m);
   uint64_t fp = imgrec__fp_enter();
-  status = run(&l, validation, o.reject_rate, &r);
+  int status = read_options(e, &o, options);
+  if (status >= 0)
+    status = imgrec__check_dataset(m, validation, "the validation set");
+  if (status >= 0)
+    status = run(&l, validation, o.reject_rate, &r);
   imgrec__fp_leave(fp);
   if (status >= 0 && result)
     imgrec__options_write(result, &r, sizeof r);

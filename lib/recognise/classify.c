@@ -48,11 +48,21 @@ static int recognise(struct imgrec_model *m,
   return IMGREC_OK;
 }
 
+/* The `count` most probable classes, best first. */
+static void list_best(imgrec_result *results, const struct imgrec_model *m,
+                      int count) {
+  int classes = imgrec_model_classes(m), best = -1;
+  for (int i = 0; i < count; i++) {
+    best = next_best(m->probabilities, classes, best);
+    results[i] = (imgrec_result){best, m->probabilities[best],
+                                 imgrec_model_label(m, best)};
+  }
+}
+
 int imgrec_model_classify(imgrec_model *m, const imgrec_tensor *image, int k,
                           imgrec_result *results) {
   if (!m)
     return IMGREC_ERR_ARGUMENT;
-  int classes = imgrec_model_classes(m), best = -1;
   if (!image || !results || k < 1)
     return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_model_classify: image or results is NULL, or "
@@ -60,14 +70,9 @@ int imgrec_model_classify(imgrec_model *m, const imgrec_tensor *image, int k,
                         k);
   uint64_t fp = imgrec__fp_enter();
   int status = recognise(m, image);
+  int classes = imgrec_model_classes(m), count = k < classes ? k : classes;
+  if (status >= 0)
+    list_best(results, m, count);
   imgrec__fp_leave(fp);
-  if (status < 0)
-    return status;
-  int count = k < classes ? k : classes;
-  for (int i = 0; i < count; i++) {
-    best = next_best(m->probabilities, classes, best);
-    results[i] = (imgrec_result){best, m->probabilities[best],
-                                 imgrec_model_label(m, best)};
-  }
-  return count;
+  return status < 0 ? status : count;
 }

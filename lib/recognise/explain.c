@@ -367,7 +367,7 @@ static int check(const struct imgrec_model *m,
 
 int imgrec_model_explain(imgrec_tensor **out, imgrec_model *m,
                          const imgrec_tensor *image, int class_index) {
-  imgrec_tensor *map;
+  imgrec_tensor *map = NULL;
   if (!m)
     return IMGREC_ERR_ARGUMENT;
   if (!out || !image)
@@ -375,13 +375,12 @@ int imgrec_model_explain(imgrec_tensor **out, imgrec_model *m,
                         "imgrec_model_explain: out or image is NULL");
   int cut = find_cut(&m->graph);
   const int64_t shape[] = {m->preprocess.height, m->preprocess.width};
+  uint64_t fp = imgrec__fp_enter();
   int status = check(m, image, class_index, cut);
   if (status >= 0)
     status = imgrec__tensor_new(&map, m->context, IMGREC_F32, 2, shape);
-  if (status < 0)
-    return status;
-  uint64_t fp = imgrec__fp_enter();
-  status = explain(map, m, cut, image, class_index);
+  if (status >= 0)
+    status = explain(map, m, cut, image, class_index);
   imgrec__fp_leave(fp);
   if (status < 0)
     imgrec_tensor_destroy(map);

@@ -486,8 +486,8 @@ int imgrec_fit(imgrec_trainer *t, imgrec_dataset *train, imgrec_dataset *val,
   if (status < 0)
     return status;
   struct fit f = {.trainer = t, .model = t->model, .val = val};
-  status = read_options(&f, options);
   uint64_t fp = imgrec__fp_enter();
+  status = read_options(&f, options);
   if (status >= 0)
     status = prepare(&f, train);
   if (status >= 0)

@@ -264,10 +264,8 @@ static int begin_or_go_on(struct imgrec_trainer *t, const imgrec_tensor *x,
                       "with those, or give it up with imgrec_trainer_abandon");
 }
 
-int imgrec_train_step_ms(imgrec_trainer *t, const imgrec_tensor *x,
-                         const imgrec_tensor *labels, float ms, float *loss) {
-  if (!t)
-    return IMGREC_ERR_ARGUMENT;
+static int step_ms(struct imgrec_trainer *t, const struct imgrec_tensor *x,
+                   const struct imgrec_tensor *labels, float ms, float *loss) {
   struct imgrec_model *m = t->model;
   if (!(ms >= 0))
     return imgrec__fail(&m->context->error, IMGREC_ERR_ARGUMENT,
@@ -275,7 +273,6 @@ int imgrec_train_step_ms(imgrec_trainer *t, const imgrec_tensor *x,
   int status = begin_or_go_on(t, x, labels);
   if (status < 0)
     return status;
-  uint64_t fp = imgrec__fp_enter();
   t->under_way.pass.hook = m->hook;
   imgrec__model_changed(m);
   status = work(t, ms);
@@ -283,6 +280,15 @@ int imgrec_train_step_ms(imgrec_trainer *t, const imgrec_tensor *x,
     tell_loss(t, t->under_way.pass.batch, loss);
     finish(t);
   }
+  return status;
+}
+
+int imgrec_train_step_ms(imgrec_trainer *t, const imgrec_tensor *x,
+                         const imgrec_tensor *labels, float ms, float *loss) {
+  if (!t)
+    return IMGREC_ERR_ARGUMENT;
+  uint64_t fp = imgrec__fp_enter();
+  int status = step_ms(t, x, labels, ms, loss);
   imgrec__fp_leave(fp);
   return status;
 }
