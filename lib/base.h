@@ -55,6 +55,8 @@ int imgrec__fail_prefix(struct error *e, int status, const char *format, ...)
  * `what` is the struct's name. */
 int imgrec__options_read(struct error *e, void *ours, size_t our_size,
                          const void *theirs, const char *what);
+/* Refuses a field for later that is not 0; `what` as above. */
+int imgrec__check_reserved(struct error *e, int32_t reserved, const char *what);
 /* Fills an option struct of the caller's size with our defaults, zero beyond:
  * the whole of a public _init function. */
 int imgrec__options_init(void *theirs, size_t their_size, const void *defaults,

@@ -125,6 +125,14 @@ int imgrec__options_read(struct error *e, void *ours, size_t our_size,
   return IMGREC_OK;
 }
 
+int imgrec__check_reserved(struct error *e, int32_t reserved,
+                           const char *what) {
+  if (reserved == 0)
+    return IMGREC_OK;
+  return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED,
+                      "%s: reserved is %d; it must be 0", what, (int)reserved);
+}
+
 int imgrec__options_init(void *theirs, size_t their_size, const void *defaults,
                          size_t our_size) {
   if (theirs == NULL || their_size < sizeof their_size ||

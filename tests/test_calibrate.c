@@ -232,6 +232,11 @@ static void test_calibrate__arguments(void **state) {
   o.reject_rate = 1;
   assert_fails(f->ctx, imgrec_model_calibrate(f->model, data, &o, NULL),
                IMGREC_ERR_ARGUMENT, "reject_rate is 1; it must be in [0, 1)");
+  o.reject_rate = 0;
+  o.reserved = 7;
+  assert_fails(f->ctx, imgrec_model_calibrate(f->model, data, &o, NULL),
+               IMGREC_ERR_UNSUPPORTED,
+               "imgrec_calibrate_options: reserved is 7; it must be 0");
   imgrec_model_destroy(small);
   imgrec_dataset_destroy(data);
 }

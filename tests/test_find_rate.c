@@ -160,6 +160,10 @@ static void test_find_rate__refused(void **state) {
   o.batch = 9;
   assert_fails(f.ctx, find(&f, &o), IMGREC_ERR_ARGUMENT,
                "batch is 9; it must be 1 to the trainer's max_batch of 8");
+  o = rate_options(0, 0);
+  o.reserved = 1;
+  assert_fails(f.ctx, find(&f, &o), IMGREC_ERR_UNSUPPORTED,
+               "imgrec_rate_options: reserved is 1; it must be 0");
   assert_fails(f.ctx,
                imgrec_find_rate(f.trainer, f.train, NULL, 9, x, y, &rate),
                IMGREC_ERR_ARGUMENT, "steps is 9; it must be 10 to 100000");

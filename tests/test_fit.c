@@ -387,6 +387,10 @@ static void test_fit__arguments(void **state) {
   o.batch = -1;
   check_refused(&f, &o, f.train, f.val, IMGREC_ERR_ARGUMENT,
                 "batch is -1; it must be 1 to the trainer's max_batch of 8");
+  o = fit_options(1, 1);
+  o.reserved = 1;
+  check_refused(&f, &o, f.train, f.val, IMGREC_ERR_UNSUPPORTED,
+                "imgrec_fit_options: reserved is 1; it must be 0");
   assert_int_equal(imgrec_fit(NULL, f.train, f.val, NULL, NULL),
                    IMGREC_ERR_ARGUMENT);
   assert_int_equal(imgrec_fit(f.trainer, NULL, f.val, NULL, NULL),

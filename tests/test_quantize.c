@@ -315,7 +315,7 @@ static void test_quantize__options(void **state) {
   refuses(&f, (imgrec_quantize_options){.max_batch = -1}, IMGREC_ERR_ARGUMENT,
           "max_batch is -1; it must be 1 to 65536");
   refuses(&f, (imgrec_quantize_options){.reserved = 1}, IMGREC_ERR_UNSUPPORTED,
-          "reserved is not 0");
+          "imgrec_quantize_options: reserved is 1; it must be 0");
   assert_int_equal(imgrec_model_quantize(&m, NULL, f.data, NULL),
                    IMGREC_ERR_ARGUMENT);
   assert_fails(f.ctx, imgrec_model_quantize(NULL, f.model, f.data, NULL),

@@ -474,6 +474,17 @@ static void test_trainer__options(void **state) {
   imgrec_trainer_destroy(NULL);
 }
 
+static void test_trainer__reserved(void **state) {
+  struct fixture *f = *state;
+  imgrec_trainer_options o = options(IMGREC_OPTIMIZER_ADAM, 0.01F, 1);
+  imgrec_trainer *t = NULL;
+  o.reserved = 1;
+  assert_fails(f->ctx, imgrec_trainer_create(&t, f->model, &o),
+               IMGREC_ERR_UNSUPPORTED,
+               "imgrec_trainer_options: reserved is 1; it must be 0");
+  assert_null(t);
+}
+
 static void test_trainer__learning_rate(void **state) {
   struct fixture *f = *state;
   assert_ok(f->ctx, imgrec_trainer_set_learning_rate(f->trainer, 0.5F));
@@ -519,6 +530,7 @@ int main(void) {
       TEST(test_trainer__rounding_mode),
       TEST(test_trainer__step_arguments),
       TEST(test_trainer__options),
+      TEST(test_trainer__reserved),
       TEST(test_trainer__learning_rate),
       TEST(test_trainer__every_allocation_fails),
   };

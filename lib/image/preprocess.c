@@ -48,11 +48,7 @@ int imgrec__preprocess_check(struct error *e, const imgrec_preprocess *p) {
                           "preprocess: mean and std of channel %d must be "
                           "finite, and std not zero",
                           k);
-  if (p->reserved != 0)
-    return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED,
-                        "preprocess: reserved is %d; it must be 0",
-                        (int)p->reserved);
-  return 0;
+  return imgrec__check_reserved(e, p->reserved, "preprocess");
 }
 
 /* ---- The work ----------------------------------------------------------- */

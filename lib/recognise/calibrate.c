@@ -231,7 +231,7 @@ static int read_options(struct error *e, imgrec_calibrate_options *o,
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "reject_rate is %g; it must be in [0, 1)",
                         (double)o->reject_rate);
-  return IMGREC_OK;
+  return imgrec__check_reserved(e, o->reserved, "imgrec_calibrate_options");
 }
 
 static int run(struct logits *l, struct imgrec_dataset *data, float rate,

@@ -59,9 +59,7 @@ static int read_options(struct error *e, imgrec_quantize_options *o,
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "range is %d, which is no IMGREC_RANGE_ value",
                         (int)o->range);
-  if (o->reserved != 0)
-    return imgrec__fail(e, IMGREC_ERR_UNSUPPORTED, "reserved is not 0");
-  return IMGREC_OK;
+  return imgrec__check_reserved(e, o->reserved, "imgrec_quantize_options");
 }
 
 /* ---- What inputs look like ----------------------------------------------- */

@@ -116,7 +116,7 @@ static int read_options(struct search *s, const imgrec_rate_options *theirs) {
                         "batch is %d; it must be 1 to the trainer's max_batch "
                         "of %d",
                         (int)o->batch, most);
-  return IMGREC_OK;
+  return imgrec__check_reserved(e, o->reserved, "imgrec_rate_options");
 }
 
 /* What steps change, kept and put back. */

@@ -335,8 +335,11 @@ static int read_options(struct fit *f, const imgrec_fit_options *theirs) {
   if (o->balance < IMGREC_BALANCE_NONE || o->balance > IMGREC_BALANCE_SAMPLER)
     return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
                         "balance must be an IMGREC_BALANCE_ value");
-  status = imgrec__schedule_check(o, e);
-  return status < 0 ? status : imgrec__augment_read(&f->augment, e, o->augment);
+  if ((status = imgrec__schedule_check(o, e)) < 0 ||
+      (status = imgrec__check_reserved(e, o->reserved, "imgrec_fit_options")) <
+          0)
+    return status;
+  return imgrec__augment_read(&f->augment, e, o->augment);
 }
 
 /* images / (classes that have any * images of the class) */

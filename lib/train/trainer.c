@@ -45,7 +45,7 @@ static int check_regularization(struct error *e,
     return fail_range(e, "ema_decay", "in [0, 1)");
   if (!(o->layer_decay >= 0 && o->layer_decay <= 1))
     return fail_range(e, "layer_decay", "in [0, 1]");
-  return IMGREC_OK;
+  return imgrec__check_reserved(e, o->reserved, "imgrec_trainer_options");
 }
 
 static int check_options(struct error *e, const imgrec_trainer_options *o) {
