@@ -168,8 +168,8 @@ static void shape_text(const struct imgrec_tensor *t, char text[96]) {
                           (long long)t->shape[i]);
 }
 
-int imgrec__check_image(const struct imgrec_tensor *image, const char *what) {
-  struct error *e = &image->context->error;
+int imgrec__check_image(struct error *e, const struct imgrec_tensor *image,
+                        const char *what) {
   const int64_t *s = image->shape;
   if (image->dtype != IMGREC_U8 || image->ndim != 3 ||
       (s[2] != 1 && s[2] != 3)) {

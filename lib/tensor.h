@@ -17,8 +17,10 @@ struct imgrec_tensor {
 /* A new tensor without clearing it. */
 int imgrec__tensor_new(struct imgrec_tensor **out, struct imgrec_context *ctx,
                        int dtype, int ndim, const int64_t *shape);
-/* H x W x C u8 with C of 1 or 3; the sentence says what `image` is instead. */
-int imgrec__check_image(const struct imgrec_tensor *image, const char *what);
+/* H x W x C u8 with C of 1 or 3; the sentence says what `image`, which may be
+ * of another context than e, is instead. */
+int imgrec__check_image(struct error *e, const struct imgrec_tensor *image,
+                        const char *what);
 /* A new H x W x C u8 image, not cleared; checks the image limits. */
 int imgrec__image_new(struct imgrec_tensor **out, struct imgrec_context *ctx,
                       int64_t height, int64_t width, int channels);

@@ -174,6 +174,21 @@ static void test_classify__rounding_mode(void **state) {
 
 /* ---- What is refused ----------------------------------------------------- */
 
+/* The sentence is where the call's other sentences are. */
+static void test_classify__image_of_another_context(void **state) {
+  struct fixture *f = *state;
+  imgrec_context *other = new_context(1, IMGREC_ISA_AUTO);
+  imgrec_tensor *flat = new_tensor(other, IMGREC_U8, 2, 2, 3, 1, 1);
+  imgrec_result r[1];
+  assert_fails(f->ctx, imgrec_model_classify(f->model, flat, 1, r),
+               IMGREC_ERR_SHAPE,
+               "image: the image is a u8 tensor of 2 x 3; it must be u8, "
+               "height x width x 1 or 3");
+  assert_string_equal(imgrec_last_error(other), "");
+  imgrec_tensor_destroy(flat);
+  imgrec_context_destroy(other);
+}
+
 static void test_classify__arguments(void **state) {
   struct fixture *f = *state;
   imgrec_result r[1];
@@ -236,6 +251,7 @@ int main(void) {
       TEST(test_classify__channels_and_size),
       TEST(test_classify__not_finite),
       TEST(test_classify__rounding_mode),
+      TEST(test_classify__image_of_another_context),
       TEST(test_classify__arguments),
       TEST(test_classify__five_channels),
       TEST(test_classify__takes_no_memory),

@@ -268,6 +268,23 @@ static void test_explain__refused(void **state) {
   imgrec_context_destroy(ctx);
 }
 
+static void test_explain__image_of_another_context(void **state) {
+  imgrec_context *ctx = new_context(1, 0), *other = new_context(1, 0);
+  imgrec_model *m = new_model(ctx, NET, 1, 4);
+  imgrec_tensor *flat = new_tensor(other, IMGREC_U8, 2, 2, 3, 1, 1);
+  imgrec_tensor *map = NULL;
+  (void)state;
+  assert_fails(ctx, imgrec_model_explain(&map, m, flat, 0), IMGREC_ERR_SHAPE,
+               "image: the image is a u8 tensor of 2 x 3; it must be u8, "
+               "height x width x 1 or 3");
+  assert_string_equal(imgrec_last_error(other), "");
+  assert_null(map);
+  imgrec_tensor_destroy(flat);
+  imgrec_model_destroy(m);
+  imgrec_context_destroy(other);
+  imgrec_context_destroy(ctx);
+}
+
 static void test_explain__every_allocation_fails(void **state) {
   struct failing alloc = {0};
   imgrec_context_options o;
@@ -307,6 +324,7 @@ int main(void) {
       cmocka_unit_test(test_explain__shape),
       cmocka_unit_test(test_explain__same_bits),
       cmocka_unit_test(test_explain__refused),
+      cmocka_unit_test(test_explain__image_of_another_context),
       cmocka_unit_test(test_explain__every_allocation_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

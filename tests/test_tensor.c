@@ -176,7 +176,7 @@ static void check_image(struct fixture *f, int dtype, int ndim,
   static float data[16];
   imgrec_tensor *t = NULL;
   assert_int_equal(imgrec_tensor_wrap(&t, f->ctx, dtype, ndim, shape, data), 0);
-  assert_int_equal(imgrec__check_image(t, "resize"), status);
+  assert_int_equal(imgrec__check_image(&f->ctx->error, t, "resize"), status);
   assert_non_null(strstr(imgrec_last_error(f->ctx), sentence));
   imgrec_tensor_destroy(t);
 }
@@ -204,7 +204,7 @@ static void check_new_image(struct fixture *f, int64_t height, int64_t width,
                    status);
   assert_int_equal(t == NULL, status < 0);
   if (t != NULL) {
-    assert_int_equal(imgrec__check_image(t, "x"), 0);
+    assert_int_equal(imgrec__check_image(&f->ctx->error, t, "x"), 0);
     assert_int_equal(imgrec_tensor_dim(t, 0), height);
     assert_int_equal(imgrec_tensor_dim(t, 1), width);
     assert_int_equal(imgrec_tensor_dim(t, 2), channels);

@@ -151,7 +151,7 @@ static int augment_image(imgrec_tensor **out, const imgrec_tensor *image,
   imgrec_augment a;
   imgrec_tensor *t;
   struct imgrec_context *ctx = image->context;
-  int status = imgrec__check_image(image, "image_augment");
+  int status = imgrec__check_image(&ctx->error, image, "image_augment");
   if (status < 0 || (status = read_preprocess(&p, image, preprocess)) < 0 ||
       (status = imgrec__augment_read(&a, &ctx->error, augment)) < 0 ||
       (status = check_key(&ctx->error, key)) < 0)

@@ -325,7 +325,7 @@ static int check_hooked(imgrec_context *ctx, const imgrec_tensor *image,
   if (!image || image->context != ctx)
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "the decode callback gave no tensor of its context");
-  int status = imgrec__check_image(image, "the decode callback");
+  int status = imgrec__check_image(&ctx->error, image, "the decode callback");
   if (status < 0)
     return status;
   if (channels && image->shape[2] != channels)

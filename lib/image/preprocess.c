@@ -118,7 +118,7 @@ static int preprocess_image(imgrec_tensor **out, const imgrec_tensor *image,
   if (status == 0)
     status = imgrec__preprocess_check(&ctx->error, &p);
   if (status == 0)
-    status = imgrec__check_image(image, "image_preprocess");
+    status = imgrec__check_image(&ctx->error, image, "image_preprocess");
   const int64_t shape[3] = {p.height, p.width, p.channels};
   if (status == 0)
     status = imgrec__tensor_new(&t, ctx, IMGREC_F32, 3, shape);

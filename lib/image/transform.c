@@ -15,7 +15,7 @@ int imgrec__image_begin(imgrec_tensor **made, imgrec_tensor **out,
     return imgrec__fail(&image->context->error, IMGREC_ERR_ARGUMENT,
                         "%s: there is no place for the new image (out is NULL)",
                         what);
-  int status = imgrec__check_image(image, what);
+  int status = imgrec__check_image(&image->context->error, image, what);
   if (status < 0)
     return status;
   status = imgrec__image_new(made, image->context, height, width,

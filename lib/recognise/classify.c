@@ -27,7 +27,7 @@ static int next_best(const float *p, int n, int last) {
 static int preprocess(struct imgrec_model *m,
                       const struct imgrec_tensor *image) {
   struct imgrec_context *ctx = m->context;
-  int status = imgrec__check_image(image, "image");
+  int status = imgrec__check_image(&ctx->error, image, "image");
   if (status < 0 ||
       (status = imgrec__preprocess_check(&ctx->error, &m->preprocess)) < 0)
     return status;

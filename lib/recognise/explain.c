@@ -349,7 +349,7 @@ static int explain(struct imgrec_tensor *out, struct imgrec_model *m, int cut,
 static int check(const struct imgrec_model *m,
                  const struct imgrec_tensor *image, int class_index, int cut) {
   struct error *e = &m->context->error;
-  int status = imgrec__check_image(image, "image");
+  int status = imgrec__check_image(e, image, "image");
   if (status < 0 ||
       (status = imgrec__preprocess_check(e, &m->preprocess)) < 0 ||
       (status = imgrec__model_need_floats(m, "cannot be explained")) < 0)
