@@ -217,6 +217,48 @@ static void test_inspect__hook_training(void **state) {
   imgrec_tensor_destroy(labels);
 }
 
+/* Explaining tells of layers up to the logits, and back down to where it looks;
+ * of what it adds to them it tells nothing. */
+static void test_inspect__hook_explain(void **state) {
+  struct fixture *f = *state;
+  struct events e = {0};
+  imgrec_tensor *image = new_tensor(f->ctx, IMGREC_U8, 3, 10, 8, 3, 1);
+  imgrec_tensor *map = NULL;
+  assert_ok(f->ctx, imgrec_model_set_layer_hook(f->model, record, &e));
+  assert_ok(f->ctx, imgrec_model_explain(&map, f->model, image, 1));
+  check_order(&e);
+  for (int layer = 1; layer <= 5; layer++)
+    assert_true(times_told(&e, layer, IMGREC_PHASE_FORWARD_END) > 0);
+  assert_int_equal(times_told(&e, 3, IMGREC_PHASE_BACKWARD_END), 0);
+  assert_int_equal(times_told(&e, 5, IMGREC_PHASE_BACKWARD_END), 1);
+  imgrec_tensor_destroy(map);
+  imgrec_tensor_destroy(image);
+}
+
+/* So does quantizing, of the model that it looks at; here of one batch. */
+static void test_inspect__hook_quantize(void **state) {
+  struct fixture *f = *state;
+  struct events e = {0};
+  imgrec_tensor *images = new_tensor(f->ctx, IMGREC_U8, 4, 2, 10, 8, 3);
+  imgrec_tensor *labels = new_labels(f->ctx, 2, 5, 1);
+  imgrec_dataset *data = NULL;
+  imgrec_model *bytes = NULL;
+  imgrec_quantize_options o;
+  imgrec_quantize_options_init(&o, sizeof o);
+  o.range = IMGREC_RANGE_MINMAX;
+  assert_ok(f->ctx,
+            imgrec_dataset_from_memory(&data, f->ctx, images, labels, 5));
+  assert_ok(f->ctx, imgrec_model_set_layer_hook(f->model, record, &e));
+  assert_ok(f->ctx, imgrec_model_quantize(&bytes, f->model, data, &o));
+  check_order(&e);
+  assert_int_equal(times_told(&e, 3, IMGREC_PHASE_FORWARD_END), 1);
+  assert_int_equal(times_told(&e, 5, IMGREC_PHASE_FORWARD_END), 1);
+  imgrec_model_destroy(bytes);
+  imgrec_dataset_destroy(data);
+  imgrec_tensor_destroy(images);
+  imgrec_tensor_destroy(labels);
+}
+
 /* ---- Parameters ---------------------------------------------------------- */
 
 static void test_inspect__names(void **state) {
@@ -328,6 +370,7 @@ int main(void) {
       TEST(test_inspect__layers),       TEST(test_inspect__layer_errors),
       TEST(test_inspect__input_bytes),  TEST(test_inspect__algorithms),
       TEST(test_inspect__hook_forward), TEST(test_inspect__hook_training),
+      TEST(test_inspect__hook_explain), TEST(test_inspect__hook_quantize),
       TEST(test_inspect__older_caller), TEST(test_inspect__names),
       TEST(test_inspect__shapes),       TEST(test_inspect__set_and_get),
       TEST(test_inspect__set_refuses),  TEST(test_inspect__get_refuses),

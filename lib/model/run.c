@@ -39,16 +39,22 @@ static void prepare(const struct pass *p, int i, struct run *r) {
   r->step = p->step;
 }
 
+/* Nodes of layer 0 were added to what the text says. */
+static void tell(const struct pass *p, const struct node *n, int phase) {
+  if (n->layer > 0)
+    call_hook(&p->hook, n->layer, phase);
+}
+
 int imgrec__pass_forward_node(const struct pass *p, int i) {
   struct run r;
   prepare(p, i, &r);
-  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_BEGIN);
-  if (p->prepare && r.node->op->prepare)
-    r.node->op->prepare(&r);
   if (p->watch)
     p->watch(p->watch_user, &r);
+  tell(p, r.node, IMGREC_PHASE_FORWARD_BEGIN);
+  if (p->prepare && r.node->op->prepare)
+    r.node->op->prepare(&r);
   r.node->op->forward(&r);
-  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_FORWARD_END);
+  tell(p, r.node, IMGREC_PHASE_FORWARD_END);
   return p->plan->places[i].last + 1;
 }
 
@@ -104,12 +110,12 @@ void imgrec__pass_backward_node(const struct pass *p, int i) {
   for (int k = 0; k < r.node->input_count; k++)
     r.dx[k] = at(p, place->dx[k]);
   point_gradients(p, i, &r);
-  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_BACKWARD_BEGIN);
+  tell(p, r.node, IMGREC_PHASE_BACKWARD_BEGIN);
   r.node->op->backward(&r);
   for (int k = 0; k < r.node->input_count; k++)
     if (place->add[k])
       add_gradient(p, r.node->inputs[k], r.dx[k]);
-  call_hook(&p->hook, r.node->layer, IMGREC_PHASE_BACKWARD_END);
+  tell(p, r.node, IMGREC_PHASE_BACKWARD_END);
 }
 
 void imgrec__pass_backward(const struct pass *p) {

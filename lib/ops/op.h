@@ -72,7 +72,8 @@ struct node {
   char name[OP_NAME_MAX];
   int used;   /* whether a later node reads its value */
   int frozen; /* its parameters stay */
-  int layer;  /* of the text: a layer with an activation makes two nodes */
+  int layer;  /* of the text: a layer with an activation makes two nodes; the
+                 input's, 0, where a node is of none */
   int inputs[NODE_MAX_INPUTS], input_count;
   struct shape in[NODE_MAX_INPUTS], out;
   struct param params[NODE_MAX_PARAMS];

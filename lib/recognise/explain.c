@@ -208,7 +208,8 @@ static struct pass pass_of(const struct piece *p, const float *x) {
                        .x = x,
                        .batch = 1,
                        .prepare = 1,
-                       .places = p->places};
+                       .places = p->places,
+                       .hook = p->model->hook};
 }
 
 static size_t greatest(const float *v, size_t n) {

@@ -107,7 +107,8 @@ static int run_images(struct calibration *c) {
                       .plan = &m->plan,
                       .arena = m->arena,
                       .watch = look,
-                      .watch_user = c};
+                      .watch_user = c,
+                      .hook = m->hook};
   const int32_t *labels;
   size_t n;
   int status = imgrec__loader_start(c->loader, 1, 0, 0);
