@@ -40,8 +40,9 @@ struct pool {
   struct allocator *allocator;
   imgrec_parallel_fn parallel;
   void *parallel_user;
-  int threads; /* as asked for: worker numbers are below this */
-  int started; /* workers that exist; may be fewer where the system refused */
+  int threads;  /* as asked for: worker numbers are below this */
+  int started;  /* workers that exist; may be fewer where the system refused */
+  long process; /* in which they do: not in a child of fork() */
   struct worker *workers;
   struct share *shares; /* of the calling thread, then of the workers */
 
@@ -236,22 +237,27 @@ static void start_workers(struct pool *p) {
   }
 }
 
+static void free_pool(struct pool *p) {
+  imgrec__free(p->allocator, p->workers);
+  imgrec__free(p->allocator, p->shares);
+  imgrec__free(p->allocator, p);
+}
+
 int imgrec__pool_create(struct pool **out, struct allocator *a, int threads,
                         imgrec_parallel_fn parallel, void *parallel_user) {
   struct pool *p = imgrec__alloc_zero(a, sizeof *p);
   if (p == NULL)
-    return IMGREC_ERR_MEMORY;
+    return imgrec__fail_memory(NULL, a, "the threads");
   p->allocator = a;
+  p->process = imgrec__system_process();
   p->threads = threads;
   p->parallel = parallel;
   p->parallel_user = parallel_user;
   p->workers = imgrec__alloc_array(a, (size_t)threads, sizeof *p->workers);
   p->shares = imgrec__alloc_array(a, (size_t)threads, sizeof *p->shares);
   if (p->workers == NULL || p->shares == NULL) {
-    imgrec__free(a, p->workers);
-    imgrec__free(a, p->shares);
-    imgrec__free(a, p);
-    return IMGREC_ERR_MEMORY;
+    free_pool(p);
+    return imgrec__fail_memory(NULL, a, "the threads");
   }
   imgrec__lock_init(&p->lock);
   imgrec__condition_init(&p->opened);
@@ -262,18 +268,23 @@ int imgrec__pool_create(struct pool **out, struct allocator *a, int threads,
   return IMGREC_OK;
 }
 
-void imgrec__pool_destroy(struct pool *p) {
-  if (p == NULL)
-    return;
+static void stop_workers(struct pool *p) {
   next_turn(p, QUIT);
   for (int i = 0; i < p->started; i++)
     imgrec__thread_join(&p->workers[i].thread);
   imgrec__condition_destroy(&p->left);
   imgrec__condition_destroy(&p->opened);
   imgrec__lock_destroy(&p->lock);
-  imgrec__free(p->allocator, p->workers);
-  imgrec__free(p->allocator, p->shares);
-  imgrec__free(p->allocator, p);
+}
+
+/* In a child of fork() there are no workers: those that slept would be waited
+ * for, and the lock may be held by one, for ever. */
+void imgrec__pool_destroy(struct pool *p) {
+  if (p == NULL)
+    return;
+  if (p->process == imgrec__system_process())
+    stop_workers(p);
+  free_pool(p);
 }
 
 int imgrec__pool_threads(const struct pool *p) { return p->threads; }

@@ -156,6 +156,12 @@ static void test_context__max_bytes(void **state) {
   check_refused(&o, IMGREC_ERR_LIMIT);
   o.max_bytes = 100000; /* the context fits, the workspace does not */
   check_refused(&o, IMGREC_ERR_LIMIT);
+  o.max_bytes = 2 * IMGREC__WORKSPACE; /* with the workspace no thread does */
+  for (int status = IMGREC_ERR_LIMIT; status < 0; o.max_bytes += 64) {
+    status = imgrec_context_create(&ctx, &o);
+    assert_int_equal(status, ctx == NULL ? IMGREC_ERR_LIMIT : IMGREC_OK);
+    imgrec_context_destroy(ctx);
+  }
   assert_int_equal(f.live_blocks, 0);
   o.max_bytes = 4 << 20;
   assert_int_equal(imgrec_context_create(&ctx, &o), 0);

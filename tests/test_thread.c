@@ -12,6 +12,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 #include <time.h>
 
 #include "base.h"
@@ -167,6 +171,31 @@ static void round_task(void *arg, int i, int worker) {
 }
 
 /* Workers round to nearest as the calling thread does, whatever its mode. */
+/* The child has none of the workers, which slept. */
+static void test_thread__destroyed_in_a_child(void **state) {
+  (void)state;
+#if defined(_WIN32)
+  skip();
+#else
+  struct allocator a;
+  struct pool *p = new_pool(&a, 3);
+  int status = -1;
+  check_region(p, 100);
+  nap(20);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    alarm(20);
+    imgrec__pool_destroy(p);
+    _exit(a.used != 0);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  check_region(p, 100);
+  free_pool(p, &a);
+#endif
+}
+
 static void test_thread__tasks_round_to_nearest(void **state) {
   (void)state;
   for (int threads = 1; threads <= 3; threads++) {
@@ -318,6 +347,7 @@ int main(void) {
       cmocka_unit_test(test_thread__workers_share),
       cmocka_unit_test(test_thread__workers_sleep_between_calls),
       cmocka_unit_test(test_thread__destroyed_at_once),
+      cmocka_unit_test(test_thread__destroyed_in_a_child),
       cmocka_unit_test(test_thread__tasks_round_to_nearest),
       cmocka_unit_test(test_thread__signals_are_the_hosts),
       cmocka_unit_test(test_thread__hook),
