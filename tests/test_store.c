@@ -87,6 +87,7 @@ static void test_store__numbers_as_names(void **state) {
 static void test_store__name_file(void **state) {
   (void)state;
   assert_int_equal(imgrec__store_name_file(store, root, "names"), 0);
+  assert_string_equal(imgrec_last_error(ctx), "");
   put_text(root, "names", "one\r\n\r\ntwo words\nthree");
   assert_int_equal(imgrec__store_name_file(store, root, "names"), 1);
   assert_int_equal(store->classes.count, 3);

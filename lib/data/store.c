@@ -200,9 +200,12 @@ static void add_lines(struct strings *s, const struct blob *b) {
 static int read_names(struct store *s, const char *path) {
   struct imgrec_context *ctx = s->context;
   struct blob b;
-  int status = imgrec__read_file(&b, ctx, &ctx->error, path, IMGREC__TABLE_MAX);
-  if (status < 0)
+  struct error e; /* that there is no such file is no failure */
+  int status = imgrec__read_file(&b, ctx, &e, path, IMGREC__TABLE_MAX);
+  if (status == IMGREC_ERR_NOT_FOUND)
     return status;
+  if (status < 0)
+    return imgrec__fail(&ctx->error, status, "%s", e.text);
   if (memchr(b.bytes, '\0', b.size) != NULL)
     status = imgrec__fail(&ctx->error, IMGREC_ERR_FORMAT,
                           "'%s' is no text file; it must have the name of a "
