@@ -76,6 +76,8 @@ static void test_model() {
   expect(m.input_shape()[0] == 4 && m.layers() == 4, "shape and layers");
   expect(std::strcmp(m.layer(2).type, "dense") == 0, "layer");
   expect(m.parameters() == 2 && m.parameter(m.parameter_name(0)), "parameters");
+  expect(m.parameter_name(2).empty() && m.parameter_name(-1).empty(),
+         "names of no parameter");
   expect(m.memory(1, true) > m.memory(1, false), "memory");
   m.save("wrapper.imgrec");
   imgrec::model same = imgrec::model::load(ctx, "wrapper.imgrec");

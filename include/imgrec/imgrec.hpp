@@ -480,8 +480,10 @@ inline namespace IMGREC_NAMED(not_throwing, imgrec_version_number) {
       return imgrec_model_rejects(get(), probability) == 1;
     }
 
+    /* "" for an index that is none. */
     std::string parameter_name(int index) const {
-      return imgrec_model_parameter_name(get(), index);
+      const char *name = imgrec_model_parameter_name(get(), index);
+      return name ? name : "";
     }
     int parameters() const { return imgrec_model_parameter_count(get()); }
     tensor parameter(const std::string &name) const {
