@@ -170,6 +170,7 @@ static void test_adapt__refused(void **state) {
   from = save("input 9 9 1\nflatten\na = dense 3\nb = dense 3 from=flatten1\n"
               "add from=a,b\n");
   assert_null(imgrec_model_head(from));
+  assert_null(imgrec_model_head(NULL));
   assert_fails(ctx, imgrec_model_adapt(&none, ctx, FILE_A, 4, NULL),
                IMGREC_ERR_ARCHITECTURE,
                FILE_A ": its network has no last layer with weights whose "

@@ -21,7 +21,7 @@ static int head_node(const struct graph *g) {
 }
 
 const char *imgrec_model_head(const imgrec_model *model) {
-  int head = head_node(&model->graph);
+  int head = model == NULL ? -1 : head_node(&model->graph);
   return head < 0 ? NULL : model->graph.nodes[head].name;
 }
 
