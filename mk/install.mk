@@ -7,11 +7,18 @@ BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
+empty :=
+space := $(empty) $(empty)
+# They are words of lists, here and in what is installed.
+FOLDERS := PREFIX LIBDIR INCLUDEDIR MANDIR BASHDIR ZSHDIR FISHDIR
+ifneq ($(filter install install-files uninstall,$(MAKECMDGOALS)),)
+$(foreach v,$(FOLDERS),$(if $(findstring $(space),$($v)),$(error $\
+	$v is '$($v)'; it must be a folder whose name has no blanks)))
+endif
+
 # Below PREFIX both files for build systems name their folders by it, so that a
 # tree that was moved is still right.
 below = $(patsubst $(PREFIX)/%,$2%,$1)
-empty :=
-space := $(empty) $(empty)
 up = $(subst $(space),/,$(patsubst %,..,$(subst /,$(space),$1)))
 CMAKEDIR := $(LIBDIR)/cmake/imgrec
 CMAKE_PREFIX := $(if $(filter $(PREFIX)/%,$(CMAKEDIR)),$\

@@ -156,6 +156,21 @@ test_manual() {
     "$tmp/page"
 }
 
+# refuses_blank VARIABLE GOAL: which says so, and writes nothing.
+refuses_blank() {
+  ! make -s "$2" BUILD="$build" DESTDIR="$tmp/blank" "$1=/opt/my imgrec" \
+    >"$tmp/said" 2>&1 &&
+    grep -q "$1 is '/opt/my imgrec'; it must be a folder" "$tmp/said" &&
+    test ! -e "$tmp/blank"
+}
+
+test_blanks() {
+  for variable in PREFIX LIBDIR MANDIR; do
+    check "install: a blank in $variable" refuses_blank $variable install
+    check "uninstall: a blank in $variable" refuses_blank $variable uninstall
+  done
+}
+
 # Only what install wrote goes, though others have put theirs beside it.
 test_uninstall() {
   check "install again" made install
@@ -177,5 +192,6 @@ test_pkg_config
 test_cxx
 test_cmake
 test_manual
+test_blanks
 test_uninstall
 report
