@@ -282,6 +282,11 @@ static void test_examine__arguments(void **state) {
   imgrec_duplicate d;
   imgrec_data_summary_init(&sum, sizeof sum);
   imgrec_duplicate_init(&d, sizeof d);
+  assert_int_equal(imgrec_examination_summary(NULL, 0, &sum),
+                   IMGREC_ERR_ARGUMENT);
+  assert_int_equal(imgrec_examination_duplicates(NULL), 0);
+  assert_int_equal(imgrec_examination_duplicate(NULL, 0, &d),
+                   IMGREC_ERR_ARGUMENT);
   assert_fails(s.ctx, imgrec_examination_summary(e, 1, &sum),
                IMGREC_ERR_ARGUMENT, "there are 1 data sets");
   assert_fails(s.ctx, imgrec_examination_duplicate(e, 1, &d),

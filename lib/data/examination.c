@@ -197,6 +197,8 @@ void imgrec_examination_destroy(imgrec_examination *examination) {
 
 int imgrec_examination_summary(const imgrec_examination *examination, int set,
                                imgrec_data_summary *out) {
+  if (examination == NULL)
+    return IMGREC_ERR_ARGUMENT;
   if (out == NULL || set < 0 || set >= examination->sets)
     return imgrec__fail(&examination->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_examination_summary: there are %d data sets",
@@ -206,11 +208,13 @@ int imgrec_examination_summary(const imgrec_examination *examination, int set,
 }
 
 int64_t imgrec_examination_duplicates(const imgrec_examination *examination) {
-  return examination->count;
+  return examination != NULL ? examination->count : 0;
 }
 
 int imgrec_examination_duplicate(const imgrec_examination *examination,
                                  int64_t index, imgrec_duplicate *out) {
+  if (examination == NULL)
+    return IMGREC_ERR_ARGUMENT;
   if (out == NULL || index < 0 || index >= examination->count)
     return imgrec__fail(&examination->context->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_examination_duplicate: there are %lld "
