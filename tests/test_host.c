@@ -50,6 +50,19 @@ static void refuse_images(struct world *w) {
   INIT(imgrec_augment, a);
   a.rotate = NAN;
   FAIL(imgrec_image_augment(&none, i, NULL, &a, 1, 2, 3));
+  FAIL(imgrec_augment_mix(w->x, w->y, w->labels, &a, 1, 2, 3));
+  char text[500];
+  FAIL(imgrec_augment_print(&a, w->ctx, text, sizeof text));
+}
+
+static void refuse_data(struct world *w) {
+  imgrec_dataset *first = NULL, *second = NULL;
+  FAIL(imgrec_dataset_split(&first, &second, w->data, NAN, 7));
+  INIT(imgrec_preprocess, p);
+  CALL(imgrec_model_get_preprocess(w->model, &p));
+  INIT(imgrec_augment, a);
+  p.scale = INFINITY;
+  FAIL(imgrec_augment_choose(&a, w->data, &p, NULL, 0));
 }
 
 static void refuse_training(struct world *w, imgrec_trainer *t) {
@@ -95,6 +108,7 @@ static void classify_without_numbers(struct world *w) {
 static void call_without_numbers(struct world *w) {
   imgrec_trainer *t = NULL;
   refuse_images(w);
+  refuse_data(w);
   CALL(imgrec_trainer_create(&t, w->model, NULL));
   refuse_training(w, t);
   imgrec_trainer_destroy(t);
@@ -186,7 +200,7 @@ static void call_images(struct world *w) {
   FAIL(imgrec_image_load(&none, w->ctx, "no such file", 0));
   INIT(imgrec_augment, a);
   char text[500];
-  CALL(imgrec_augment_parse(&a, w->ctx, "strong,mixup=0.3"));
+  CALL(imgrec_augment_parse(&a, w->ctx, "strong,mixup=0.3,rotate=1e-44"));
   CALL(imgrec_augment_print(&a, w->ctx, text, sizeof text));
   MAKE(imgrec_image_augment(&made, i, &p, &a, 1, 2, 3));
   CALL(imgrec_augment_mix(w->x, w->y, w->labels, &a, 1, 2, 3));

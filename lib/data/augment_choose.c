@@ -180,12 +180,13 @@ int imgrec_augment_choose(imgrec_augment *augment, imgrec_dataset *dataset,
                         "imgrec_augment_choose: %s is NULL",
                         augment ? "preprocess" : "augment");
   imgrec_augment_init(&a, sizeof a);
+  uint64_t fp = imgrec__fp_enter();
   int status =
       imgrec__options_read(e, &p, sizeof p, preprocess, "imgrec_preprocess");
-  if (status < 0 || (status = imgrec__preprocess_check(e, &p)) < 0)
-    return status;
-  uint64_t fp = imgrec__fp_enter();
-  status = choose(&a, dataset, &p, reason, size);
+  if (status == IMGREC_OK)
+    status = imgrec__preprocess_check(e, &p);
+  if (status == IMGREC_OK)
+    status = choose(&a, dataset, &p, reason, size);
   imgrec__fp_leave(fp);
   if (status == IMGREC_OK)
     imgrec__options_write(augment, &a, sizeof a);

@@ -187,7 +187,9 @@ int imgrec_augment_mix(imgrec_tensor *x, imgrec_tensor *targets,
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "augment_mix: %s is NULL",
                         targets ? "labels" : "targets");
+  uint64_t fp = imgrec__fp_enter();
   int status = imgrec__augment_read(&a, &ctx->error, augment);
+  imgrec__fp_leave(fp);
   if (status < 0 ||
       (status = check_shapes(&ctx->error, x, targets, labels)) < 0)
     return status;
@@ -198,7 +200,7 @@ int imgrec_augment_mix(imgrec_tensor *x, imgrec_tensor *targets,
                            (size_t)targets->shape[1],
                            seed,
                            epoch & UINT32_MAX};
-  uint64_t fp = imgrec__fp_enter();
+  fp = imgrec__fp_enter();
   imgrec__mix(ctx, &m, x->data, targets->data, labels->data,
               (size_t)x->shape[0], first);
   imgrec__fp_leave(fp);

@@ -126,6 +126,15 @@ static int take_both(imgrec_dataset **first, imgrec_dataset **second,
   return IMGREC_OK;
 }
 
+static int check_fraction(struct error *e, float fraction) {
+  if (fraction > 0 && fraction < 1)
+    return IMGREC_OK;
+  return imgrec__fail(
+      e, IMGREC_ERR_ARGUMENT,
+      "imgrec_dataset_split: the fraction must be between 0 and "
+      "1");
+}
+
 int imgrec_dataset_split(imgrec_dataset **first, imgrec_dataset **second,
                          const imgrec_dataset *dataset, float fraction,
                          uint64_t seed) {
@@ -137,12 +146,10 @@ int imgrec_dataset_split(imgrec_dataset **first, imgrec_dataset **second,
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_dataset_split: `%s` is NULL",
                         first == NULL ? "first" : "second");
-  if (!(fraction > 0 && fraction < 1))
-    return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
-                        "imgrec_dataset_split: the fraction must be between 0 "
-                        "and 1");
   uint64_t fp = imgrec__fp_enter();
-  int status = split_alloc(&s, dataset);
+  int status = check_fraction(&ctx->error, fraction);
+  if (status == IMGREC_OK)
+    status = split_alloc(&s, dataset);
   if (status == IMGREC_OK) {
     group(&s, dataset);
     draw(&s, fraction, seed);

@@ -273,9 +273,11 @@ int imgrec_augment_parse(imgrec_augment *augment, imgrec_context *ctx,
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_augment_parse: %s is NULL",
                         augment ? "text" : "augment");
+  uint64_t fp = imgrec__fp_enter();
   int status = parse(&said, &ctx->error, text);
   if (status == IMGREC_OK)
     status = imgrec__augment_read(&a, &ctx->error, &said);
+  imgrec__fp_leave(fp);
   if (status == IMGREC_OK)
     imgrec__options_write(augment, &a, sizeof a);
   return status;
@@ -320,13 +322,14 @@ int imgrec_augment_print(const imgrec_augment *augment, imgrec_context *ctx,
     return imgrec__fail(&ctx->error, IMGREC_ERR_ARGUMENT,
                         "imgrec_augment_print: %s is NULL",
                         augment ? "text" : "augment");
-  int status = imgrec__augment_read(&a, &ctx->error, augment);
-  if (status < 0)
-    return status;
   imgrec__text_init(&t, &ctx->allocator);
   uint64_t fp = imgrec__fp_enter();
-  print(&t, &a);
+  int status = imgrec__augment_read(&a, &ctx->error, augment);
+  if (status == IMGREC_OK)
+    print(&t, &a);
   imgrec__fp_leave(fp);
+  if (status < 0)
+    return status;
   if (t.failed)
     status = imgrec__fail_memory(&ctx->error, &ctx->allocator, "a text");
   else
