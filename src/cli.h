@@ -172,8 +172,8 @@ struct choice {
 /* Where a network is made for data (network.c): EXIT_USAGE where --preset,
  * --arch and --size contradict each other; its text for free(), and what was
  * chosen where the user did not say, for so many images before any are split
- * off; how images come to its input, by --resize
- * and, in a `fresh` network, as usual: a status of the library. */
+ * off; how images come to its input, by --resize and, in a `fresh` network, as
+ * usual: a status of the library. */
 int check_network_options(const struct settings *s, const char *command);
 int network_text(char **text, struct choice *choice, const struct settings *s,
                  const imgrec_dataset *data, int64_t images,
@@ -194,10 +194,10 @@ int choose_epochs(int64_t images);
 int open_first_part(imgrec_dataset **out, int *part, imgrec_context *ctx,
                     const char *path, const int *parts, int count);
 /* What is to be learned from: the part for it, or all where there are no parts,
- * with its skipped files said; EXIT_OK or EXIT_FAILED.  There must be two
- * classes or more to learn. */
+ * with its skipped files said; EXIT_OK or EXIT_FAILED. */
 int open_training(imgrec_dataset **out, imgrec_context *ctx, const char *path,
                   const char *command);
+/* EXIT_FAILED, after saying so, where there is but one class. */
 int check_class_count(const imgrec_dataset *data, const char *path,
                       const char *command);
 const char *part_name(int part);
@@ -281,6 +281,7 @@ void json_calibration(struct json_out *j, const imgrec_model *model,
 /* What a run has learned from, and what it is measured on; NULL: nothing. */
 struct run_data {
   imgrec_dataset *train, *val, *test;
+  int split; /* 1: val was split off train */
 };
 /* Writes RUN/report.html from the model and RUN/log.jsonl; EXIT_OK or a code
  * after saying what went wrong. */

@@ -110,12 +110,13 @@ static void print_suggestion(const struct finder *f, double rate) {
   const struct settings *s = f->s;
   printf("suggested: --optimizer %s --lr %.2g", optimizer_name(s->optimizer),
          rate);
-  if (f->recipe_chosen)
-    printf(" --schedule cosine");
-  if (f->recipe_chosen && s->weight_decay > 0)
-    printf(" --weight-decay %g", s->weight_decay);
-  if (f->recipe_chosen && s->label_smoothing > 0)
-    printf(" --label-smoothing %g", s->label_smoothing);
+  if (f->recipe_chosen) {
+    printf(" --schedule %s", schedule_name(s->schedule));
+    if (s->weight_decay > 0)
+      printf(" --weight-decay %g", s->weight_decay);
+    if (s->label_smoothing > 0)
+      printf(" --label-smoothing %g", s->label_smoothing);
+  }
   printf("\n");
 }
 

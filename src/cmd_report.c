@@ -144,9 +144,10 @@ static int keep_apart(struct report *r) {
     return EXIT_OK;
   care_add(&c, r->train, "train", 0);
   care_add(&c, r->data, "val", r->split);
+  int train = care_find(&c, "train"), val = care_find(&c, "val");
   int code = care_examine(&c, r->ctx);
   if (code == EXIT_OK)
-    r->learned = care_overlap(&c, 1, 0).images == images;
+    r->learned = care_overlap(&c, val, train).images == images;
   if (code == EXIT_OK && !r->learned)
     code = care_refuse(&c, r->ctx);
   care_free(&c);
@@ -314,6 +315,7 @@ int write_run_report(const struct settings *s, imgrec_context *ctx,
   r.data = data->val != NULL ? data->val : data->train;
   r.test = data->test;
   r.measured = data->val != NULL ? "validation" : "training";
+  r.split = data->split;
   r.learned = data->val == NULL;
   int code = report_run(&r);
   report_free(&r);

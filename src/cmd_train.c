@@ -326,7 +326,8 @@ static int write_sheet(struct job *job) {
 
 /* The page, and the line that ends the log: only then the run is done. */
 static int finish_run(struct job *job) {
-  const struct run_data data = {job->train, job->val, job->test};
+  const struct run_data data = {job->train, job->val, job->test,
+                                job->val_is_split};
   if (job->run.folder == NULL)
     return EXIT_OK;
   run_mend(&job->run);

@@ -87,9 +87,8 @@ static const struct command commands[] = {
      "One file that needs nothing else: accuracy with its interval, curves of\n"
      "the training, confusion matrix, worst mistakes, calibration, where the\n"
      "network looks.  Measures on the val part of DATA; without one, on the\n"
-     "images that 'imgrec train' would split off, or did in --run; else on "
-     "the\n"
-     "test part.\n",
+     "images that 'imgrec train' would split off, or did in --run; else on\n"
+     "the test part.\n",
      "imgrec report photos.imgrec photos/ --run run/ -o report.html",
      cmd_report},
     {CMD_BENCH, "bench", "MODEL | --preset NAME | --arch FILE",

@@ -148,13 +148,6 @@ static int64_t count_bad(const imgrec_dataset *data) {
   return imgrec_dataset_size(data) - count_images(data);
 }
 
-/* Sides of a split have one list of skipped files. */
-static int is_split(const imgrec_dataset *a, const imgrec_dataset *b) {
-  return a && b && imgrec_dataset_skipped(a) > 0 &&
-         imgrec_dataset_skipped_reason(a, 0) ==
-             imgrec_dataset_skipped_reason(b, 0);
-}
-
 static void data_line(const struct report *r, const char *what,
                       const imgrec_dataset *data, int64_t unreadable) {
   fputs("<tr><td class=\"t\">", r->out);
@@ -167,13 +160,14 @@ static void data_line(const struct report *r, const char *what,
   fputs("</td></tr>\n", r->out);
 }
 
-/* Images split off count those that are theirs, training the rest. */
+/* Sides of a split have one list of skipped files: the images that were split
+ * off count those that are theirs, training the rest. */
 static void data_lines(const struct report *r) {
-  int split = is_split(r->train, r->data);
-  int64_t theirs = split ? count_bad(r->data) : imgrec_dataset_skipped(r->data);
+  int64_t theirs =
+      r->split ? count_bad(r->data) : imgrec_dataset_skipped(r->data);
   if (r->train != NULL)
     data_line(r, "training", r->train,
-              imgrec_dataset_skipped(r->train) - (split ? theirs : 0));
+              imgrec_dataset_skipped(r->train) - (r->split ? theirs : 0));
   data_line(r, r->measured, r->data, theirs);
   if (r->test != NULL)
     data_line(r, "test", r->test, imgrec_dataset_skipped(r->test));

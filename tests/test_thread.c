@@ -164,13 +164,6 @@ static void test_thread__destroyed_at_once(void **state) {
   imgrec__pool_destroy(NULL);
 }
 
-static void round_task(void *arg, int i, int worker) {
-  volatile float one = 1, little = 0x1p-30f;
-  (void)worker;
-  ((float *)arg)[i] = one + little;
-}
-
-/* Workers round to nearest as the calling thread does, whatever its mode. */
 /* The child has none of the workers, which slept. */
 static void test_thread__destroyed_in_a_child(void **state) {
   (void)state;
@@ -196,6 +189,13 @@ static void test_thread__destroyed_in_a_child(void **state) {
 #endif
 }
 
+static void round_task(void *arg, int i, int worker) {
+  volatile float one = 1, little = 0x1p-30f;
+  (void)worker;
+  ((float *)arg)[i] = one + little;
+}
+
+/* Workers round to nearest as the calling thread does, whatever its mode. */
 static void test_thread__tasks_round_to_nearest(void **state) {
   (void)state;
   for (int threads = 1; threads <= 3; threads++) {

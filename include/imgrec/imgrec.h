@@ -802,9 +802,9 @@ IMGREC_API void imgrec_dataset_shape(const imgrec_dataset *dataset,
                                      int64_t shape[3]);
 /* One line: "folder per class: 450 images, 10 classes, 45 each, ...". */
 IMGREC_API const char *imgrec_dataset_description(const imgrec_dataset *d);
-/* 0 for an image that was found unreadable after the data set was opened, 1 for
- * others; a sentence for it is among the skipped files, and it counts in
- * imgrec_dataset_size still. */
+/* 0 for an image that was found unreadable after the data set was opened, and
+ * for an index that is none, 1 for others.  A sentence for it is among the
+ * skipped files, and it counts in imgrec_dataset_size still. */
 IMGREC_API int imgrec_dataset_readable(const imgrec_dataset *dataset,
                                        int64_t index);
 /* Files that could not be read, and the sentence for each.  Data sets that come

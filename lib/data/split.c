@@ -129,10 +129,9 @@ static int take_both(imgrec_dataset **first, imgrec_dataset **second,
 static int check_fraction(struct error *e, float fraction) {
   if (fraction > 0 && fraction < 1)
     return IMGREC_OK;
-  return imgrec__fail(
-      e, IMGREC_ERR_ARGUMENT,
-      "imgrec_dataset_split: the fraction must be between 0 and "
-      "1");
+  return imgrec__fail(e, IMGREC_ERR_ARGUMENT,
+                      "imgrec_dataset_split: the fraction must be between 0 "
+                      "and 1");
 }
 
 int imgrec_dataset_split(imgrec_dataset **first, imgrec_dataset **second,
